@@ -1,0 +1,112 @@
+// Package adapters makes one attempt, from bytes to bytes: it knows wire formats and providers, and nothing of actors,
+// Kafka, ClickHouse or Echo.
+package adapters
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/tollhouse/tollhouse/events"
+)
+
+// Dialect is a wire format: how a client asks in it, and how answers and errors look in it. Implementations have no
+// state; every method may be called by many goroutines.
+type Dialect interface {
+	// Name is the dialect's stable name, as in events: openai_chat, anthropic_messages.
+	Name() string
+
+	// Inspect reads a request's body once: is it well-formed JSON, is no member that we read given twice, which
+	// model, streamed or not. It returns an *Error that names the field.
+	Inspect(op Operation, path string, body []byte) (Inspection, error)
+
+	// Rewrite returns the body for an upstream of the same dialect: the client's bytes but for the model and, in a
+	// stream, the wish for usage. It appends to dst, or returns req.Body itself where nothing changes; it never
+	// writes into req.Body.
+	Rewrite(dst []byte, req *RequestContext, sentModel string) ([]byte, error)
+
+	// ReadAnswer reads the facts of a buffered 2xx answer. A body that is no answer of this dialect is an error of class
+	// malformed_response; an error object inside a 2xx sets the outcome.
+	ReadAnswer(op Operation, body []byte, facts *ProviderResponse) error
+
+	// NewStreamReader reads the facts of one stream, event by event.
+	NewStreamReader(req *RequestContext, facts *ProviderResponse) StreamReader
+
+	// RenderError writes the envelope of an error of ours, and its content type is application/json.
+	RenderError(e *Error) []byte
+
+	// RenderErrorFrame writes the error that ends a broken stream: one frame, with what must come before and after it.
+	RenderErrorFrame(e *Error) []byte
+
+	// RenderModels writes the answer of the models list.
+	RenderModels(models []Model) []byte
+	// RenderModel writes the answer for one model.
+	RenderModel(m Model) []byte
+}
+
+// Model is one entry of a models list.
+type Model struct {
+	ID      string
+	OwnedBy string
+	Created time.Time
+}
+
+// StreamReader watches one stream of a dialect.
+type StreamReader interface {
+	// Event reads one event, given whole: its name (may be empty) and its data (the data lines joined by \n). It says
+	// what becomes of the event's bytes, and updates the facts. It keeps nothing of data.
+	Event(name string, data []byte) (Disposition, error)
+	// End is called once, whatever ended the stream, and completes the facts: usage that was never reported is estimated.
+	// It returns an error where the stream was cut short.
+	End() error
+}
+
+// Disposition says what becomes of a stream event's bytes.
+type Disposition uint8
+
+// Dispositions.
+const (
+	Opening Disposition = iota // goes to the client, but does not commit us: it may be held until content comes
+	Content                    // goes to the client at once
+	Drop                       // was asked for by us, not by the client
+	Last                       // ends the stream: the facts are final
+	// Failed: the provider reports an error inside the stream. The facts hold its class; Event returns the *Error.
+	Failed
+)
+
+// Provider is a kind of upstream: an address, a way to authenticate, and quirks, over one dialect. Implementations
+// have no state of their own; every method may be called by many goroutines.
+type Provider interface {
+	// Name is the provider's stable name, as in the configuration and in events: openai.
+	Name() string
+	// Dialect is the wire format it speaks.
+	Dialect() Dialect
+	// Check reports everything that is wrong with a registry of this kind, each error naming its key.
+	Check(r *Registry) []error
+	// NewRequest makes the one upstream request of an attempt. The invoker sets body and context policies
+	// (GetBody nil, identity encoding) afterwards; body is already rewritten.
+	NewRequest(ctx context.Context, t *Target, req *RequestContext, body []byte) (*http.Request, error)
+	// Classify reads an answer that is not 2xx.
+	Classify(status int, h http.Header, body []byte) Verdict
+}
+
+// Verdict is what an error answer means.
+type Verdict struct {
+	Outcome    Outcome
+	Class      events.ErrorClass
+	RetryAfter time.Duration
+	Message    string // the provider's own words, for the client; empty: keep the body
+}
+
+// ProviderInvoker makes attempts. Invoke is for buffered calls, InvokeStream for streamed ones; both make exactly
+// one request on the wire, and none without a ticket.
+//
+// The response is never nil. The error is nil where the upstream answered at all, whatever it said: read the outcome.
+// An error is a transport failure, a timeout, or the cause for which ctx was cancelled.
+//
+// InvokeStream returns when the first content is there, or the stream has failed before it, so that the caller can still
+// go elsewhere. The stream is bound to ctx, not to the call.
+type ProviderInvoker interface {
+	Invoke(ctx context.Context, t *Target, req *RequestContext) (*ProviderResponse, error)
+	InvokeStream(ctx context.Context, t *Target, req *RequestContext) (*ProviderResponse, error)
+}

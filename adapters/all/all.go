@@ -1,0 +1,25 @@
+// Package all lists what this binary speaks: one line a dialect, one a provider.
+package all
+
+import (
+	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
+	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
+	anthropicapi "github.com/tollhouse/tollhouse/adapters/providers/anthropic"
+	"github.com/tollhouse/tollhouse/adapters/providers/compatible"
+	"github.com/tollhouse/tollhouse/adapters/providers/demo"
+)
+
+// Set returns every dialect and provider.
+func Set() (*adapters.Set, error) {
+	dialects := []adapters.Dialect{
+		openaichat.Dialect{},
+		anthropic.Dialect{},
+	}
+	providers := append(compatible.Vendors(),
+		anthropicapi.Provider{},
+		demo.OpenAI(),
+		demo.Anthropic(),
+	)
+	return adapters.NewSet(dialects, providers)
+}

@@ -1,0 +1,221 @@
+package adapters
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/tollhouse/tollhouse/adapters/wire/transport"
+	"github.com/tollhouse/tollhouse/events"
+)
+
+// Transporter is implemented by a provider that answers by itself, without a network.
+type Transporter interface {
+	Transport() http.RoundTripper
+}
+
+// InvokerOptions of NewProviderInvoker; zero values are the defaults.
+type InvokerOptions struct {
+	MaxResponseBody int64 // of a buffered answer; 64 MiB
+	MaxStreamEvent  int   // 16 MiB
+	Now             func() time.Time
+}
+
+// NewProviderInvoker makes the invoker that every request shares.
+func NewProviderInvoker(o InvokerOptions) *Invoker {
+	if o.MaxResponseBody == 0 {
+		o.MaxResponseBody = 64 << 20
+	}
+	if o.MaxStreamEvent == 0 {
+		o.MaxStreamEvent = 16 << 20
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Invoker{InvokerOptions: o, network: transport.New()}
+}
+
+// Invoker is the ProviderInvoker over HTTP.
+type Invoker struct {
+	InvokerOptions
+	network *transport.Transport
+}
+
+var _ ProviderInvoker = (*Invoker)(nil)
+
+// Close closes the idle connections.
+func (v *Invoker) Close() { v.network.CloseIdle() }
+
+// call is one attempt while it runs.
+type call struct {
+	v      *Invoker
+	t      *Target
+	req    *RequestContext
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	total  *time.Timer
+	resp   *ProviderResponse
+	up     *http.Response
+}
+
+// Invoke makes a buffered call.
+func (v *Invoker) Invoke(ctx context.Context, t *Target, req *RequestContext) (*ProviderResponse, error) {
+	c := v.begin(ctx, t, req)
+	defer c.end()
+	if err := c.send(); err != nil {
+		return c.resp, c.failed(err)
+	}
+	defer c.up.Body.Close()
+	body, release, err := readBody(c.up.Body, c.up.ContentLength, v.MaxResponseBody)
+	c.resp.FirstByteAt = v.Now()
+	if err != nil {
+		return c.resp, c.failed(err)
+	}
+	c.resp.Body, c.resp.Release = body, release
+	c.answer(body)
+	return c.resp, nil
+}
+
+func (v *Invoker) begin(ctx context.Context, t *Target, req *RequestContext) *call {
+	c := &call{v: v, t: t, req: req}
+	c.resp = &ProviderResponse{SentModel: t.SentModel, Evidence: events.EvidenceNone}
+	c.ctx, c.cancel = context.WithCancelCause(ctx)
+	if d := t.Endpoint.Timeouts.Total; d > 0 {
+		c.total = time.AfterFunc(d, func() { c.cancel(ErrTimeoutTotal) })
+	}
+	return c
+}
+
+// end gives back what the attempt holds, and ends what it may have left running.
+func (c *call) end() {
+	if c.total != nil {
+		c.total.Stop()
+	}
+	c.cancel(nil)
+}
+
+// send makes the one request and returns when its answer's header is there.
+func (c *call) send() error {
+	provider := c.t.Registry.Provider
+	body, scratch, err := c.body()
+	if err != nil {
+		return err
+	}
+	httpReq, err := provider.NewRequest(c.ctx, c.t, c.req, body)
+	if err != nil {
+		return fmt.Errorf("make the request: %w", err)
+	}
+	tr := c.v.network
+	if own, ok := provider.(Transporter); ok {
+		tr = transport.Over(own.Transport())
+	}
+	c.resp.WroteRequestAt = c.v.Now()
+	c.up, err = tr.Call(httpReq, c.t.Ticket, c.t.Endpoint.Timeouts.Connect)
+	if err != nil {
+		// The transport may still be writing: what it writes from is left to the collector.
+		return err
+	}
+	putBuffer(scratch)
+	c.resp.StatusCode = c.up.StatusCode
+	c.resp.Headers, c.resp.UpstreamRequestID = downstreamHeader(c.up.Header)
+	return nil
+}
+
+// body is the client's, with the dialect's edits in pooled memory.
+func (c *call) body() (body []byte, scratch *[]byte, err error) {
+	scratch = getBuffer()
+	body, err = c.req.Dialect.Rewrite((*scratch)[:0], c.req, c.t.SentModel)
+	if err == nil && len(body) > 0 && len(c.req.Body) > 0 && &body[0] != &c.req.Body[0] {
+		*scratch = body
+	}
+	return body, scratch, err
+}
+
+// answer reads the facts of a whole body.
+func (c *call) answer(body []byte) {
+	if c.up.StatusCode < 200 || c.up.StatusCode > 299 {
+		c.refused(body)
+		return
+	}
+	err := c.req.Dialect.ReadAnswer(c.req.Operation, body, c.resp)
+	if err != nil || c.resp.Outcome == 0 {
+		c.resp.Outcome, c.resp.ErrorClass = OutcomeRetryable, events.ErrorMalformedResponse
+	}
+	if c.resp.Usage != nil && c.resp.Evidence == events.EvidenceEstimated && c.resp.Usage.InputTokens == 0 {
+		c.resp.Usage.InputTokens = c.req.EstimateInputTokens()
+	}
+}
+
+// refused reads what an error answer means.
+func (c *call) refused(body []byte) {
+	v := c.t.Registry.Provider.Classify(c.up.StatusCode, c.up.Header, body)
+	c.resp.Outcome, c.resp.ErrorClass, c.resp.RetryAfter = v.Outcome, v.Class, v.RetryAfter
+}
+
+// failed says in the facts what an error means, and returns the error as the caller is to see it.
+func (c *call) failed(err error) error {
+	r := c.resp
+	cause := context.Cause(c.ctx)
+	switch {
+	case cause != nil && Cancelled(cause):
+		r.Outcome, r.ErrorClass = 0, ""
+		err = cause
+	case cause != nil:
+		r.Outcome, r.ErrorClass = OutcomeRetryable, events.ErrorTimeout
+		err = cause
+	case errors.Is(err, transport.ErrConnectTimeout):
+		r.Outcome, r.ErrorClass = OutcomeRetryable, events.ErrorTimeout
+		err = ErrTimeoutConnect
+	case errors.Is(err, errTooLarge):
+		r.Outcome, r.ErrorClass = OutcomeRetryable, events.ErrorMalformedResponse
+	case errors.Is(err, transport.ErrNoTicket):
+		r.Outcome, r.ErrorClass = OutcomeTerminal, events.ErrorInternal
+	default:
+		r.Outcome, r.ErrorClass = OutcomeRetryable, events.ErrorTransport
+	}
+	return err
+}
+
+var errTooLarge = errors.New("the provider's answer is too large")
+
+// readBody reads a whole body into pooled memory.
+func readBody(body io.Reader, length, limit int64) (whole []byte, release func(), err error) {
+	if length > limit {
+		return nil, nil, errTooLarge
+	}
+	scratch := getBuffer()
+	buf := bytes.NewBuffer((*scratch)[:0])
+	if length > 0 {
+		buf.Grow(int(length) + bytes.MinRead)
+	}
+	n, err := buf.ReadFrom(io.LimitReader(body, limit+1))
+	*scratch = buf.Bytes()
+	if err == nil && n > limit {
+		err = errTooLarge
+	}
+	if err != nil {
+		putBuffer(scratch)
+		return nil, nil, err
+	}
+	return *scratch, func() { putBuffer(scratch) }, nil
+}
+
+// Buffers are pooled: a request needs several of some KiB, and what is garbage dominates the cost of a request.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
+
+// maxPooled keeps one large answer from holding its memory for ever.
+const maxPooled = 1 << 20
+
+func getBuffer() *[]byte { return buffers.Get().(*[]byte) }
+
+func putBuffer(b *[]byte) {
+	if cap(*b) <= maxPooled {
+		*b = (*b)[:0]
+		buffers.Put(b)
+	}
+}

@@ -1,0 +1,99 @@
+// Package demo answers without a network and without a key, so that a newcomer's first request works. It is a
+// provider like any other: its answers go through the same transport, stream and accounting.
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
+	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
+)
+
+// Provider implements adapters.Provider and adapters.Transporter.
+type Provider struct {
+	name    string
+	dialect adapters.Dialect
+}
+
+var (
+	_ adapters.Provider    = Provider{}
+	_ adapters.Transporter = Provider{}
+)
+
+// OpenAI is the demo for clients of OpenAI's format, Anthropic for those of Anthropic's.
+func OpenAI() Provider { return Provider{"demo", openaichat.Dialect{}} }
+
+// Anthropic is the demo for clients of Anthropic's format.
+func Anthropic() Provider { return Provider{"demo_anthropic", anthropic.Dialect{}} }
+
+// Name returns the provider's name.
+func (p Provider) Name() string { return p.name }
+
+// Dialect returns the format it answers in.
+func (p Provider) Dialect() adapters.Dialect { return p.dialect }
+
+// Check takes no options.
+func (p Provider) Check(r *adapters.Registry) []error {
+	var wrong []error
+	for name := range r.Options {
+		wrong = append(wrong, fmt.Errorf("%s: unknown key for provider %s", name, p.name))
+	}
+	return wrong
+}
+
+// NewRequest makes a request that Transport answers.
+func (p Provider) NewRequest(ctx context.Context, _ *adapters.Target, req *adapters.RequestContext, body []byte) (*http.Request, error) {
+	return http.NewRequestWithContext(ctx, req.Method, "http://demo.invalid"+req.Path, strings.NewReader(string(body)))
+}
+
+// Classify is never needed: the demo does not fail.
+func (Provider) Classify(status int, h http.Header, _ []byte) adapters.Verdict {
+	return adapters.ClassifyStatus(status, h, time.Now())
+}
+
+// Transport returns what answers.
+func (p Provider) Transport() http.RoundTripper { return responder{p.dialect.Name()} }
+
+const text = "Hello from Tollhouse. No provider is configured yet, so this answer was made on your own machine; " +
+	"its tokens and its price were accounted for all the same."
+
+// pace is the time between two words of a stream.
+const pace = 15 * time.Millisecond
+
+type responder struct{ dialect string }
+
+// RoundTrip answers at once, or in a stream.
+func (d responder) RoundTrip(r *http.Request) (*http.Response, error) {
+	raw, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	var asked struct {
+		Model  string `json:"model"`
+		Stream bool   `json:"stream"`
+	}
+	if err := json.Unmarshal(raw, &asked); err != nil {
+		return nil, err
+	}
+	a := answer{model: asked.Model, input: uint64(len(raw)+3) / 4, words: strings.SplitAfter(text, " ")}
+	resp := &http.Response{
+		StatusCode: http.StatusOK, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r, ContentLength: -1,
+		Header: http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"demo"}},
+	}
+	if !asked.Stream {
+		resp.Body = io.NopCloser(strings.NewReader(a.whole(d.dialect)))
+		return resp, nil
+	}
+	resp.Header.Set("Content-Type", "text/event-stream")
+	in, out := io.Pipe()
+	resp.Body = in
+	go func() { out.CloseWithError(a.stream(r.Context(), d.dialect, out)) }()
+	return resp, nil
+}
