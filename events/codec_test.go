@@ -21,7 +21,9 @@ func acceptSample() Accept {
 }
 
 func samples() []Event {
-	n := func(id string) Numbered { return Numbered{EventID: id, GatewayID: "gw-1", Epoch: 1793000000000000, Seq: 7} }
+	n := func(id string) Numbered {
+		return Numbered{EventID: id, GatewayID: "gw-1", Epoch: 1793000000000000, Seq: 7}
+	}
 	settled := &AttemptSettled{
 		Numbered: n("req_01jd/1/settled"), Accept: acceptSample(), Attempt: 1, Provider: "openai", Registry: "main",
 		Endpoint: "a", SentModel: "gpt-4o-2024", Model: "gpt-4o-2024-08-06", ResponseID: "chatcmpl-1",

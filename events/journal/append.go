@@ -1,0 +1,364 @@
+package journal
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tollhouse/tollhouse/events"
+)
+
+// chunk is a run of frames of one segment on their way to the disk.
+type chunk struct {
+	seg  *segment // nil: they wait for a segment
+	off  int64
+	buf  []byte
+	last uint64
+}
+
+// encoded is an event ready to be numbered: everything but its seq.
+type encoded struct {
+	*record
+	seqAt int
+}
+
+// encode makes an event's record outside of the lock.
+func (j *Journal) encode(kind byte, e events.Event, id string) encoded {
+	rec := getRecord(kind)
+	n := e.Number()
+	n.EventID, n.GatewayID, n.Epoch, n.Seq = id, j.o.GatewayID, j.epoch, 0
+	rec.buf = append(rec.buf, make([]byte, publishHeader)...)
+	binary.LittleEndian.PutUint64(rec.buf[8:], uint64(e.Time().UnixMicro()))
+	var at int
+	rec.buf, at = e.AppendJSON(rec.buf)
+	if len(rec.buf) > events.MaxPayload {
+		j.o.Logger.Error("an event is larger than its limit", "event", id, "bytes", len(rec.buf))
+	}
+	return encoded{rec, at}
+}
+
+// publish numbers an encoded event and appends it. j.mu is held.
+func (j *Journal) publish(e encoded) {
+	j.seq++
+	binary.LittleEndian.PutUint64(e.buf, j.seq)
+	events.PatchSeq(e.buf, e.seqAt, j.seq)
+	j.append(e.record)
+}
+
+// append numbers a record and copies it. j.mu is held.
+func (j *Journal) append(rec *record) uint64 {
+	size := int64(frameSize(len(rec.buf)))
+	if j.cur != nil && j.cur.off+size > j.cur.size {
+		j.rotate()
+	}
+	j.lsn++
+	j.file(rec.kind, rec.flags, j.lsn, rec.buf)
+	return j.lsn
+}
+
+// file puts a frame behind the last one. j.mu is held.
+func (j *Journal) file(kind, flags byte, lsn uint64, payload []byte) {
+	var c *chunk
+	if n := len(j.chunks); n > 0 && j.chunks[n-1].seg == j.cur {
+		c = j.chunks[n-1]
+	} else {
+		c = j.freeChunk()
+		if c.seg = j.cur; j.cur != nil {
+			c.off = j.cur.off
+		}
+		j.chunks = append(j.chunks, c)
+		if n == 0 {
+			select {
+			case j.pending <- struct{}{}:
+			default:
+			}
+		}
+	}
+	nonce := uint32(0)
+	if j.cur != nil {
+		nonce = j.cur.nonce
+	}
+	before := len(c.buf)
+	c.buf = appendFrame(c.buf, nonce, kind, flags, lsn, payload)
+	c.last = lsn
+	if j.cur != nil {
+		j.cur.off += int64(len(c.buf) - before)
+		j.cur.last = lsn
+	}
+}
+
+// freeChunk reuses the memory of one that is durable.
+func (j *Journal) freeChunk() *chunk {
+	select {
+	case c := <-j.free:
+		c.buf = c.buf[:0]
+		return c
+	default:
+		return &chunk{buf: make([]byte, 0, 64<<10)}
+	}
+}
+
+// rotate goes on in the next segment. Where there is none to be had, records wait in memory. j.mu is held.
+func (j *Journal) rotate() {
+	next, err := j.newSegment(j.lsn + 1)
+	if err != nil {
+		j.fail(err)
+		j.cur = nil
+		return
+	}
+	j.cur = next
+	j.carry()
+}
+
+// carry re-appends what is still open and stands in a segment long behind, so that the segment can go. j.mu is held.
+func (j *Journal) carry() {
+	if len(j.segments) < 3 {
+		return
+	}
+	oldest := j.segments[len(j.segments)-3].number
+	for _, r := range j.open {
+		if r.home.number > oldest {
+			continue
+		}
+		payload, err := json.Marshal(r.carried())
+		if err != nil {
+			j.o.Logger.Error("carry", "err", err)
+			continue
+		}
+		if j.cur == nil || j.cur.off+int64(frameSize(len(payload))) > j.cur.size {
+			return // the next segment takes it
+		}
+		j.lsn++
+		j.file(typeCarry, 0, j.lsn, payload)
+		r.home.homes--
+		r.home = j.cur
+		r.home.homes++
+	}
+}
+
+// carried is an open request as a carry record holds it.
+type carried struct {
+	Accept   events.Accept         `json:"accept"`
+	Attempts uint16                `json:"attempts"`
+	Start    *events.Start         `json:"start,omitempty"`
+	Note     json.RawMessage       `json:"note,omitempty"`
+	Last     events.AttemptOutcome `json:"last,omitempty"`
+	Status   uint16                `json:"status,omitempty"`
+}
+
+func (r *openRequest) carried() carried {
+	c := carried{Accept: r.accept, Attempts: r.attempts, Start: r.start, Last: r.last, Status: r.status}
+	if r.note != nil {
+		c.Note = r.note.AppendJSON(nil)
+	}
+	return c
+}
+
+// used is how many bytes the segments take, less what is free in the last. j.mu is held.
+func (j *Journal) used() int64 {
+	n := int64(len(j.segments)) * j.o.SegmentBytes
+	if j.cur != nil {
+		n -= j.cur.size - j.cur.off
+	}
+	return n
+}
+
+// room is what they may take: one segment is always the spare, and as much again may stand empty at segments' ends.
+func (j *Journal) room() int64 { return j.o.MaxBytes - 2*j.o.SegmentBytes }
+
+// admit says whether new work can be accounted for to its end. j.mu is held.
+func (j *Journal) admit(need int64) error {
+	var why error
+	switch since := j.unsyncedFrom.Load(); {
+	case j.sealed:
+		why = errors.New("the journal is sealed")
+	case j.failure != nil:
+		why = j.failure
+	case j.spareErr != nil:
+		why = j.spareErr
+	case j.used()+j.reserved+need > j.room() && !j.o.broken.reserveNothing:
+		why = fmt.Errorf("the journal is full: %d bytes used, %d reserved, %d allowed", j.used(), j.reserved, j.room())
+	case since != 0 && j.o.Sync != SyncNone && time.Duration(j.o.Now().UnixNano()-since) > maxLag:
+		why = errors.New("the journal's disk does not keep up")
+	default:
+		if j.failOpen.count > 0 {
+			j.publishFailOpen()
+		}
+		return nil
+	}
+	return fmt.Errorf("%w: %w", events.ErrAccountingUnavailable, why)
+}
+
+// await waits until a record is at the journal's level.
+func (j *Journal) await(ctx context.Context, lsn uint64) error {
+	switch {
+	case j.o.broken.ticketWithoutWrite, j.o.Sync == SyncNone:
+		return nil
+	case j.o.Sync == SyncBatch:
+		if j.written.Load() >= lsn {
+			return nil
+		}
+		if err := j.flush(); err != nil {
+			return fmt.Errorf("%w: %w", events.ErrAccountingUnavailable, err)
+		}
+		return nil
+	}
+	j.wantSync()
+	return j.awaitDurable(ctx, lsn)
+}
+
+// awaitDurable waits until everything up to lsn is on the disk.
+func (j *Journal) awaitDurable(ctx context.Context, lsn uint64) error {
+	for {
+		moved := j.moved.wait()
+		if j.durable.Load() >= lsn {
+			return nil
+		}
+		j.mu.Lock()
+		failure := j.failure
+		j.mu.Unlock()
+		if failure != nil {
+			return fmt.Errorf("%w: %w", events.ErrAccountingUnavailable, failure)
+		}
+		j.wantSync()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-j.stop:
+			return fmt.Errorf("%w: the journal is stopped", events.ErrAccountingUnavailable)
+		}
+	}
+}
+
+func (j *Journal) wantSync() {
+	select {
+	case j.syncNow <- struct{}{}:
+	default:
+	}
+}
+
+// flush writes everything that has been appended: whoever comes first writes for all.
+func (j *Journal) flush() error {
+	j.write.Lock()
+	defer j.write.Unlock()
+	j.mu.Lock()
+	chunks := j.chunks
+	j.chunks = nil
+	failure := j.failure
+	j.mu.Unlock()
+	if failure != nil {
+		j.mu.Lock()
+		j.chunks = append(chunks, j.chunks...)
+		j.mu.Unlock()
+		return failure
+	}
+	for i, c := range chunks {
+		if c.seg == nil {
+			return j.failover(chunks[i:], errors.New("no segment"))
+		}
+		if _, err := c.seg.file.WriteAt(c.buf, c.off); err != nil {
+			return j.failover(chunks[i:], err)
+		}
+		if len(j.retained) == 0 {
+			j.unsyncedFrom.Store(j.o.Now().UnixNano())
+		}
+		j.retained = append(j.retained, c)
+		j.written.Store(c.last)
+	}
+	if len(chunks) > 0 {
+		select {
+		case j.dirty <- struct{}{}:
+		default:
+		}
+	}
+	return nil
+}
+
+// failover goes on in a new segment after a write or a sync failed: a file is never trusted again after it failed once. What
+// is not durable is still in memory and goes into the new segment with the same lsn. j.write is held.
+func (j *Journal) failover(unwritten []*chunk, cause error) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	waiting := append(append(j.retained, unwritten...), j.chunks...)
+	j.retained, j.chunks = nil, nil
+	durable := j.durable.Load()
+	var frames []frame
+	for _, c := range waiting {
+		nonce := uint32(0)
+		if c.seg != nil {
+			nonce = c.seg.nonce
+		}
+		_, _, _ = scan(c.buf, nonce, 0, func(f frame, _ int, _ bool) error {
+			if f.lsn > durable {
+				frames = append(frames, f)
+			}
+			return nil
+		})
+	}
+	j.o.Logger.Error("the journal's disk failed; going on in a new segment", "err", cause, "records", len(frames))
+	j.cur = nil
+	next, err := j.newSegment(durable + 1)
+	if err != nil {
+		j.fail(errors.Join(cause, err))
+	} else {
+		j.cur, j.failure = next, nil
+	}
+	for _, f := range frames {
+		if j.cur != nil && j.cur.off+int64(f.size) > j.cur.size {
+			if j.cur, err = j.newSegment(f.lsn); err != nil {
+				j.fail(err)
+				j.cur = nil
+			}
+		}
+		j.file(f.kind, f.flags, f.lsn, f.payload)
+	}
+	j.homes()
+	if j.failure != nil {
+		return j.failure
+	}
+	// Written by the next flush, which everybody who waits for these records calls or waits for.
+	chunks := j.chunks
+	j.chunks = nil
+	for i, c := range chunks {
+		if _, err := c.seg.file.WriteAt(c.buf, c.off); err != nil {
+			j.chunks = append(j.chunks, chunks[i:]...)
+			j.fail(err)
+			return err
+		}
+		j.retained = append(j.retained, c)
+		j.written.Store(c.last)
+	}
+	return nil
+}
+
+// homes gives every open request the oldest segment there is: after a failure nobody looks which of its records moved.
+func (j *Journal) homes() {
+	for _, r := range j.open {
+		r.home.homes--
+		r.home = j.segments[0]
+		r.home.homes++
+	}
+}
+
+// fail stops the taking on of work. j.mu is held.
+func (j *Journal) fail(err error) {
+	if j.failure == nil {
+		j.o.Logger.Error("the journal cannot be written; no new work is taken", "err", err)
+	}
+	j.failure = err
+	j.moved.all()
+}
+
+// pause waits, unless the journal stops.
+func (j *Journal) pause(d time.Duration) bool {
+	select {
+	case <-j.stop:
+		return false
+	case <-time.After(d):
+		return true
+	}
+}

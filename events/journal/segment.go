@@ -1,0 +1,241 @@
+package journal
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"path/filepath"
+	"strings"
+
+	"github.com/tollhouse/tollhouse/events"
+)
+
+// A segment is a file of fixed size, allocated and written before it is used, so that a full disk fails when one is made
+// and never in the middle of an append. Its header, 128 bytes, tells whose and which it is:
+//
+//	magic 8 | version u32 | nonce u32 | epoch u64 | first lsn u64 | seq before it u64 | five counters u64 |
+//	journal id 16 | boot 16 | gateway u32 | crc u32
+type segment struct {
+	name     string
+	number   uint64 // of the file; they only rise
+	file     File
+	size     int64
+	nonce    uint32
+	epoch    uint64
+	first    uint64 // lsn
+	seq      uint64 // of the last published record before it
+	counters events.Counters
+	id       [16]byte
+	boot     [16]byte
+	off      int64 // where the next frame goes
+	last     uint64
+	homes    int // open requests that need it
+}
+
+const (
+	segmentHeader = 128
+	segmentPrefix = "seg-"
+)
+
+var segmentMagic = [8]byte{'T', 'O', 'L', 'L', 'J', 'R', 'N', 1}
+
+func segmentName(dir string, number uint64) string {
+	return filepath.Join(dir, fmt.Sprintf("%s%012d", segmentPrefix, number))
+}
+
+func segmentNumber(name string) (n uint64, ok bool) {
+	digits, ok := strings.CutPrefix(filepath.Base(name), segmentPrefix)
+	if !ok {
+		return 0, false
+	}
+	_, err := fmt.Sscanf(digits, "%012d", &n)
+	return n, err == nil
+}
+
+// digest makes any id fit a header.
+func digest(s string) (d [16]byte) {
+	sum := sha256.Sum256([]byte(s))
+	copy(d[:], sum[:])
+	return d
+}
+
+// allocate makes a file of zeros that are on the disk.
+func allocate(fs FS, name string, size int64) (File, error) {
+	f, err := fs.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	zeros := make([]byte, 1<<20)
+	for off := int64(0); off < size && err == nil; off += int64(len(zeros)) {
+		_, err = f.WriteAt(zeros[:min(int64(len(zeros)), size-off)], off)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = fs.SyncDir(filepath.Dir(name))
+	}
+	if err != nil {
+		_ = f.Close()
+		_ = fs.Remove(name)
+		return nil, fmt.Errorf("allocate %s: %w", name, err)
+	}
+	return f, nil
+}
+
+// begin writes the header, which makes an allocated file a segment.
+func (s *segment) begin(gateway string) error {
+	var nonce [4]byte
+	_, _ = rand.Read(nonce[:])
+	s.nonce = binary.LittleEndian.Uint32(nonce[:]) | 1
+	s.off, s.last = segmentHeader, s.first-1
+	h := make([]byte, 0, segmentHeader)
+	h = append(h, segmentMagic[:]...)
+	le := binary.LittleEndian
+	h = le.AppendUint32(h, frameVersion)
+	h = le.AppendUint32(h, s.nonce)
+	c := s.counters
+	for _, v := range []uint64{s.epoch, s.first, s.seq, c.Accepted, c.Closed, c.Started, c.Settled, c.Abandoned} {
+		h = le.AppendUint64(h, v)
+	}
+	h = append(append(h, s.id[:]...), s.boot[:]...)
+	h = append(h, make([]byte, segmentHeader-8-len(h))...)
+	h = le.AppendUint32(h, crc32.Checksum([]byte(gateway), castagnoli))
+	h = le.AppendUint32(h, crc32.Checksum(h, castagnoli))
+	_, err := s.file.WriteAt(h, 0)
+	return err
+}
+
+var errNoSegment = errors.New("not a segment")
+
+// errOtherGateway is returned for a directory that another gateway's id has written.
+var errOtherGateway = errors.New("the directory belongs to another gateway.id")
+
+// readHeader reads what begin wrote. A file without a valid header was allocated and never used.
+func (s *segment) readHeader(gateway string) error {
+	var h [segmentHeader]byte
+	if n, err := s.file.ReadAt(h[:], 0); n < len(h) {
+		return errors.Join(errNoSegment, err)
+	}
+	le := binary.LittleEndian
+	if [8]byte(h[:8]) != segmentMagic || le.Uint32(h[segmentHeader-4:]) != crc32.Checksum(h[:segmentHeader-4], castagnoli) {
+		return errNoSegment
+	}
+	if v := le.Uint32(h[8:]); v != frameVersion {
+		return fmt.Errorf("%s has format version %d, which this version cannot read", s.name, v)
+	}
+	if le.Uint32(h[segmentHeader-8:]) != crc32.Checksum([]byte(gateway), castagnoli) {
+		return errOtherGateway
+	}
+	s.nonce = le.Uint32(h[12:])
+	for i, v := range []*uint64{
+		&s.epoch, &s.first, &s.seq, &s.counters.Accepted, &s.counters.Closed, &s.counters.Started,
+		&s.counters.Settled, &s.counters.Abandoned,
+	} {
+		*v = le.Uint64(h[16+8*i:])
+	}
+	copy(s.id[:], h[80:])
+	copy(s.boot[:], h[96:])
+	s.off, s.last = segmentHeader, s.first-1
+	return nil
+}
+
+// scan calls visit for each undamaged frame of a segment's bytes, from offset on, in order. hole reports that damaged bytes stand
+// before the frame. It returns where the last frame ends and how many bytes behind it are not zero.
+func scan(b []byte, nonce uint32, off int, visit func(f frame, off int, hole bool) error) (end, torn int, err error) {
+	end = off
+	hole := false
+	for off+frameHeader <= len(b) {
+		f, ok := parseFrame(b[off:], nonce)
+		if !ok {
+			hole = true
+			off += 8
+			continue
+		}
+		if err := visit(f, off, hole); err != nil {
+			return end, 0, err
+		}
+		hole = false
+		off += f.size
+		end = off
+	}
+	for _, c := range b[end:] {
+		if c != 0 {
+			torn++
+		}
+	}
+	return end, torn, nil
+}
+
+// newSegment takes the spare, or makes one where there is none yet. j.mu is held.
+func (j *Journal) newSegment(first uint64) (*segment, error) {
+	var s *segment
+	select {
+	case s = <-j.spare:
+	default:
+		number := j.nextNumber()
+		name := segmentName(j.o.Dir, number)
+		f, err := allocate(j.o.FS, name, j.o.SegmentBytes)
+		if err != nil {
+			return nil, err
+		}
+		s = &segment{name: name, number: number, file: f, size: j.o.SegmentBytes}
+	}
+	s.epoch, s.first, s.seq, s.counters = j.epoch, first, j.seq, j.counters
+	s.boot = digest(j.boot)
+	s.id = digest(j.id)
+	if raw, err := hex.DecodeString(j.id); err == nil && len(raw) == len(s.id) {
+		copy(s.id[:], raw)
+	}
+	if err := s.begin(j.o.GatewayID); err != nil {
+		_ = s.file.Close()
+		_ = j.o.FS.Remove(s.name)
+		return nil, err
+	}
+	j.segments = append(j.segments, s)
+	select {
+	case j.needSpare <- struct{}{}:
+	default:
+	}
+	return s, nil
+}
+
+func (j *Journal) nextNumber() uint64 { return j.numbers.Add(1) }
+
+// spareLoop keeps one segment ready, so that nobody waits for one to be written.
+func (j *Journal) spareLoop() {
+	defer j.background.Done()
+	for {
+		select {
+		case <-j.stop:
+			return
+		case <-j.needSpare:
+		}
+		for len(j.spare) == 0 {
+			number := j.nextNumber()
+			name := segmentName(j.o.Dir, number)
+			f, err := allocate(j.o.FS, name, j.o.SegmentBytes)
+			j.spareFailed(err)
+			if err == nil {
+				j.spare <- &segment{name: name, number: number, file: f, size: j.o.SegmentBytes}
+				break
+			}
+			if !j.pause(retryEvery) {
+				return
+			}
+		}
+	}
+}
+
+func (j *Journal) spareFailed(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if err != nil && j.spareErr == nil {
+		j.o.Logger.Error("the journal cannot make its next segment; no new work is taken", "err", err)
+	}
+	j.spareErr = err
+}
