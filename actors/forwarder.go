@@ -3,9 +3,22 @@
 package actors
 
 import (
+	"context"
+	"fmt"
 	"iter"
+	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tollhouse/tollhouse/actors/balance"
+	"github.com/tollhouse/tollhouse/actors/health"
 	"github.com/tollhouse/tollhouse/actors/routing"
 	"github.com/tollhouse/tollhouse/adapters"
 )
@@ -38,4 +51,101 @@ type ForwardResult struct {
 	Stream     iter.Seq2[[]byte, error]
 	// Release gives pooled memory back once Body has been written; it may be called always, and once.
 	Release func()
+}
+
+// Options of a forwarder.
+type Options struct {
+	Snapshot   *routing.Snapshot
+	Invoker    adapters.ProviderInvoker
+	Recorder   Recorder
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Now        func() time.Time
+}
+
+// Forwarder takes the whole decision for one request: which registry, which endpoint, how often, and how it ends.
+type Forwarder struct {
+	o         Options
+	system    *actor.ActorSystem
+	snapshot  atomic.Pointer[routing.Snapshot]
+	balancers map[*adapters.Registry]*actor.PID
+	endpoints []endpointGauge
+	pids      []*actor.PID
+	metrics   *metrics
+
+	live     sync.WaitGroup
+	shutdown context.Context // ends what is live when the grace period is over
+	cut      context.CancelCauseFunc
+}
+
+// NewForwarder spawns the actors of every registry and endpoint.
+func NewForwarder(o Options) (*Forwarder, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	f := &Forwarder{o: o, system: newSystem(o.Logger), balancers: map[*adapters.Registry]*actor.PID{}}
+	f.shutdown, f.cut = context.WithCancelCause(context.Background())
+	f.snapshot.Store(o.Snapshot)
+	for _, name := range slices.Sorted(maps.Keys(o.Snapshot.Registries)) {
+		if err := f.spawnRegistry(o.Snapshot.Registries[name]); err != nil {
+			return nil, err
+		}
+	}
+	f.metrics = newMetrics(o.Registerer, f.endpoints)
+	return f, nil
+}
+
+func (f *Forwarder) spawnRegistry(r *adapters.Registry) error {
+	policy := balance.New(r.Balance, len(r.Endpoints))
+	if policy == nil {
+		return fmt.Errorf("registry %s: balance: unknown policy %q", r.Name, r.Balance)
+	}
+	b := &balancerActor{registry: r, policy: policy, now: f.o.Now}
+	spawn := func(a actor.Actor) *actor.PID {
+		pid := f.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return a }, actor.WithGuardian(restartOnPanic)))
+		f.pids = append(f.pids, pid)
+		return pid
+	}
+	for _, e := range r.Endpoints {
+		p := &providerActor{
+			endpoint: e, registry: r.Name, state: health.Endpoint{Limit: e.MaxConcurrency},
+			status: new(atomic.Pointer[health.Status]), now: f.o.Now, log: f.o.Logger,
+		}
+		p.publish()
+		b.status = append(b.status, p.status)
+		b.providers = append(b.providers, spawn(p))
+		f.endpoints = append(f.endpoints, endpointGauge{r.Name, e.Name, p.status})
+	}
+	f.balancers[r] = spawn(b)
+	return nil
+}
+
+func (f *Forwarder) balancer(r *adapters.Registry) *actor.PID { return f.balancers[r] }
+
+// Live returns once no request is being forwarded any more, or ctx has ended.
+func (f *Forwarder) Live(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() { f.live.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Drain waits for the live requests until ctx ends, then cancels what is left with adapters.ErrShutdown, and stops the actors.
+// No Forward may be called any more.
+func (f *Forwarder) Drain(ctx context.Context) error {
+	err := f.Live(ctx)
+	f.cut(adapters.ErrShutdown)
+	f.live.Wait()
+	for _, pid := range f.pids {
+		f.system.Root.Stop(pid)
+	}
+	f.system.Shutdown()
+	return err
 }

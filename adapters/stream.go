@@ -16,6 +16,8 @@ import (
 const (
 	maxHeld  = 64 << 10
 	holdTime = 15 * time.Second
+	// lingerTime is how long the body's end may take behind the stream's last event.
+	lingerTime = time.Second
 )
 
 // InvokeStream makes a streamed call and returns with its first content.
@@ -229,8 +231,11 @@ func (s *streamCall) frames(yield func([]byte, error) bool) {
 			}
 		}
 		err := s.next()
-		if err == nil {
+		switch {
+		case err == nil:
 			continue
+		case s.final:
+			return // all was said; the body was only read to its end so that its connection can be used again
 		}
 		if errors.Is(err, io.EOF) && s.rest() && !take(s.held) {
 			return
@@ -244,12 +249,14 @@ func (s *streamCall) frames(yield func([]byte, error) bool) {
 
 // next waits for more, no longer than the idle timeout.
 func (s *streamCall) next() error {
-	if d := s.t.Endpoint.Timeouts.Idle; d > 0 && !s.final {
-		if s.idle != nil {
-			s.idle.Stop()
-		}
-		s.watch(d, ErrTimeoutIdle)
+	d := s.t.Endpoint.Timeouts.Idle
+	if s.final {
+		d = lingerTime
 	}
+	if s.idle != nil {
+		s.idle.Stop()
+	}
+	s.watch(d, ErrTimeoutIdle)
 	if s.filled != nil {
 		err := <-s.filled
 		s.filled = nil

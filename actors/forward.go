@@ -1,0 +1,277 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/events"
+)
+
+// forward is one request on the goroutine that called Forward: it does what the request actor decides.
+type forward struct {
+	f      *Forwarder
+	in     ForwardInput
+	ctx    context.Context // of the attempts: cancelled with a cause, or left running to drain
+	cancel context.CancelCauseFunc
+	pid    *actor.PID
+	steps  chan step
+}
+
+// Forward takes a request to its end, or, for a stream, to its first content. The error is an *adapters.Error, or one that
+// adapters.AsError hides.
+func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResult, error) {
+	f.live.Add(1)
+	w := f.begin(ctx, in)
+	for {
+		s := <-w.steps
+		switch s.kind {
+		case stepWait:
+			f.system.Root.Send(w.pid, waited{w.sleep(s.wait)})
+		case stepAttempt:
+			e := w.attempt(s)
+			if e.err == nil && e.resp != nil && e.resp.Stream != nil {
+				return w.streaming(e, s.start), nil
+			}
+			f.system.Root.Send(w.pid, e)
+		case stepOver:
+			w.done()
+			if s.err != nil {
+				discard(s.end)
+				return nil, s.err
+			}
+			return w.buffered(s.end), nil
+		}
+	}
+}
+
+func (f *Forwarder) begin(ctx context.Context, in ForwardInput) *forward {
+	w := &forward{f: f, in: in, steps: make(chan step, 2)}
+	w.ctx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	r := &requestActor{f: f, ctx: w.ctx, in: in, steps: w.steps, accept: accept(in)}
+	// The client's end and the gateway's own are told apart by their causes.
+	stopClient := context.AfterFunc(ctx, func() { w.clientEnded(cause(ctx)) })
+	stopShutdown := context.AfterFunc(f.shutdown, func() { w.cancel(adapters.ErrShutdown) })
+	context.AfterFunc(w.ctx, func() { stopClient(); stopShutdown() })
+	w.pid = f.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return r }, actor.WithGuardian(stopOnPanic)))
+	return w
+}
+
+// drainFor bounds how long an upstream is read on for its usage after its client hung up.
+const drainFor = 30 * time.Second
+
+// clientEnded cancels the attempt, or lets it run on for a while, as the consumer has it.
+func (w *forward) clientEnded(why error) {
+	if w.in.Consumer.Drain && why == adapters.ErrClientGone {
+		time.AfterFunc(drainFor, func() { w.cancel(why) })
+		return
+	}
+	w.cancel(why)
+}
+
+// done frees what the request holds.
+func (w *forward) done() {
+	w.cancel(nil)
+	w.f.live.Done()
+}
+
+func accept(in ForwardInput) events.Accept {
+	return events.Accept{
+		RequestID: in.Request.ID, Consumer: in.Consumer.Name, KeyID: in.Data.KeyID, Labels: in.Data.Labels,
+		Dialect: in.Request.Dialect.Name(), RequestedModel: bounded(in.Request.Model), Stream: in.Request.Stream,
+		BodyBytes: uint64(len(in.Request.Body)), ReceivedAt: in.Request.ReceivedAt,
+	}
+}
+
+// sleep waits between two rounds.
+func (w *forward) sleep(d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-w.ctx.Done():
+		return context.Cause(w.ctx)
+	}
+}
+
+// attempt keeps the intent and makes the call. Whatever panics in there is this attempt's failure and nobody else's.
+func (w *forward) attempt(s step) (e *ended) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.f.o.Logger.Error("an attempt panicked", "request", w.in.Request.ID, "panic", p, "stack", string(debug.Stack()))
+			e = internalFailure(p)
+		}
+	}()
+	var ticket events.Ticket
+	var err error
+	if s.accept != nil {
+		ticket, err = w.f.o.Recorder.Begin(w.ctx, s.accept, s.start)
+	} else {
+		ticket, err = w.f.o.Recorder.Start(w.ctx, s.start)
+	}
+	if err != nil {
+		return &ended{recordErr: err}
+	}
+	s.target.Ticket = ticket
+	invoke := w.f.o.Invoker.Invoke
+	if w.in.Request.Stream {
+		invoke = w.f.o.Invoker.InvokeStream
+	}
+	resp, err := invoke(w.ctx, s.target, w.in.Request)
+	return &ended{resp: resp, err: err, registry: s.target.Registry.Name, sentModel: s.target.SentModel}
+}
+
+func internalFailure(p any) *ended {
+	return &ended{
+		resp: &adapters.ProviderResponse{
+			Outcome: adapters.OutcomeTerminal, ErrorClass: events.ErrorInternal, Evidence: events.EvidenceNone,
+		},
+		err: fmt.Errorf("panic: %v", p),
+	}
+}
+
+// buffered is the result of an answer that is whole, a provider's error among them.
+func (w *forward) buffered(e *ended) *ForwardResult {
+	return &ForwardResult{
+		StatusCode: e.resp.StatusCode, Headers: w.headers(e), Body: e.resp.Body, Release: func() { discard(e) },
+	}
+}
+
+// headers are the provider's that go back, and ours.
+func (w *forward) headers(e *ended) http.Header {
+	h := e.resp.Headers
+	if h == nil {
+		h = make(http.Header, 4)
+	}
+	h["X-Tollhouse-Request-Id"] = []string{w.in.Request.ID}
+	h["X-Tollhouse-Registry"] = []string{e.registry}
+	h["X-Tollhouse-Model"] = []string{e.sentModel}
+	h["X-Tollhouse-Attempts"] = []string{strconv.Itoa(int(e.attempt))}
+	if e.resp.UpstreamRequestID != "" {
+		h["X-Tollhouse-Upstream-Request-Id"] = []string{e.resp.UpstreamRequestID}
+	}
+	if e.resp.Outcome == adapters.OutcomeRetryable && e.attempt > 1 {
+		h["X-Should-Retry"] = []string{"false"} // we did, and it is spent
+	}
+	return h
+}
+
+// streamRun is a stream on its way to the client.
+type streamRun struct {
+	*forward
+	e       *ended
+	start   *events.Start
+	claimed atomic.Bool // by who reads it, or by who cancels it unread
+	ended   bool
+	noted   time.Time
+	unhook  func() bool
+}
+
+// notesEvery is how often a long stream says how far it is.
+const notesEvery = 5 * time.Second
+
+// streaming is the result of a stream whose first content is there. From here on it cannot be tried elsewhere.
+func (w *forward) streaming(e *ended, start *events.Start) *ForwardResult {
+	s := &streamRun{forward: w, e: e, start: start}
+	e.committed = true
+	e.attempt = start.Attempt
+	s.note()
+	// A result that is never read must still end when its client does.
+	s.unhook = context.AfterFunc(w.ctx, func() {
+		if s.claimed.CompareAndSwap(false, true) {
+			for range e.resp.Stream {
+				break
+			}
+			s.finish(context.Cause(w.ctx))
+			s.done()
+		}
+	})
+	return &ForwardResult{
+		StatusCode: e.resp.StatusCode, Headers: w.headers(e), Stream: s.frames, Release: func() {},
+	}
+}
+
+// note keeps how far the stream is, for the case that nobody lives to settle it.
+func (s *streamRun) note() {
+	resp := s.e.resp
+	n := &events.Note{
+		RequestID: s.start.RequestID, Attempt: s.start.Attempt, FirstByteAt: resp.FirstByteAt, At: s.f.o.Now(),
+		Status: uint16(resp.StatusCode), Model: bounded(resp.Model), ResponseID: bounded(resp.ResponseID),
+	}
+	if resp.Usage != nil {
+		n.Usage = *resp.Usage
+	}
+	s.noted = n.At
+	s.f.o.Recorder.Note(n)
+}
+
+// frames yields the provider's frames. The attempt is settled and the request closed before the last one goes out.
+func (s *streamRun) frames(yield func([]byte, error) bool) {
+	if !s.claimed.CompareAndSwap(false, true) {
+		return
+	}
+	var broken error
+	defer func() {
+		s.finish(broken)
+		s.done()
+	}()
+	resp := s.e.resp
+	gone := false
+	for frame, err := range resp.Stream {
+		if err != nil {
+			broken = err
+			s.finish(err)
+			if !gone {
+				yield(nil, s.shown(err))
+			}
+			return
+		}
+		if resp.Final() {
+			s.finish(nil)
+		} else if s.f.o.Now().Sub(s.noted) >= notesEvery {
+			s.note()
+		}
+		if gone || yield(frame, nil) {
+			continue
+		}
+		broken = adapters.ErrClientGone
+		if !s.in.Consumer.Drain || s.ended {
+			s.cancel(adapters.ErrClientGone)
+			return
+		}
+		gone = true
+		s.e.disconnected = true
+		s.clientEnded(adapters.ErrClientGone)
+	}
+	if gone { // drained to its end
+		broken = nil
+	}
+}
+
+// shown is the error that ends a stream, as its client is told.
+func (s *streamRun) shown(err error) error {
+	if adapters.Cancelled(err) {
+		return cancelError(err)
+	}
+	return err
+}
+
+// finish settles the attempt and closes the request, once, through the request's actor.
+func (s *streamRun) finish(err error) {
+	if s.ended {
+		return
+	}
+	s.ended = true
+	s.unhook()
+	s.e.err = err
+	s.f.system.Root.Send(s.pid, s.e)
+	<-s.steps
+}

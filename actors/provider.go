@@ -1,0 +1,68 @@
+package actors
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/tollhouse/tollhouse/actors/health"
+	"github.com/tollhouse/tollhouse/adapters"
+)
+
+// providerActor is one endpoint: it alone gives out permits and judges its health. It does no I/O.
+//
+//	pick    → a permit, given to the request; or back to the balancer, without this endpoint
+//	release → the permit is back, with what came of the attempt
+type providerActor struct {
+	endpoint *adapters.Endpoint
+	registry string
+	state    health.Endpoint
+	status   *atomic.Pointer[health.Status]
+	now      func() time.Time
+	log      *slog.Logger
+}
+
+// pick asks for an endpoint of a registry. It goes to the balancer, which sends it on to an endpoint.
+type pick struct {
+	tried []*adapters.Endpoint // of this round
+	reply func(picked)
+	back  *actor.PID // the balancer
+}
+
+// picked answers a pick: an endpoint whose permit the request now holds, or none, and when one may be free.
+type picked struct {
+	endpoint  *adapters.Endpoint
+	provider  *actor.PID
+	available time.Duration // until the soonest endpoint; with none
+	never     bool          // none will be: every endpoint is out
+}
+
+// release gives a permit back.
+type release struct{ health.Report }
+
+// Receive handles a message.
+func (p *providerActor) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *pick:
+		if p.state.Acquire(p.now()) {
+			p.publish()
+			m.reply(picked{endpoint: p.endpoint, provider: c.Self()})
+			return
+		}
+		m.tried = append(m.tried, p.endpoint)
+		c.Send(m.back, m)
+	case release:
+		if p.state.Release(p.now(), m.Report) {
+			p.log.Error("the provider refuses this endpoint's credential; it is not used any more until the configuration is read anew",
+				"registry", p.registry, "endpoint", p.endpoint.Name)
+		}
+		p.publish()
+	}
+}
+
+func (p *providerActor) publish() {
+	s := p.state.Status()
+	p.status.Store(&s)
+}
