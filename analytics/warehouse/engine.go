@@ -7,216 +7,177 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
-	"runtime"
-	"strconv"
+	"slices"
 	"strings"
 	"sync/atomic"
-	"unsafe"
-
-	"github.com/ebitengine/purego"
+	"time"
 )
 
-// library is the part of libchdb's C interface that is used, bound without cgo.
-type library struct {
-	connect           func(argc int32, argv unsafe.Pointer) unsafe.Pointer // chdb_connection*
-	closeConn         func(conn unsafe.Pointer)
-	query             func(conn, sql unsafe.Pointer, n uintptr, format unsafe.Pointer, fn uintptr) unsafe.Pointer
-	resultBuffer      func(result unsafe.Pointer) unsafe.Pointer
-	resultLength      func(result unsafe.Pointer) uintptr
-	resultError       func(result unsafe.Pointer) unsafe.Pointer
-	destroyResult     func(result unsafe.Pointer)
-	setSignalHandlers func(enabled int32)
-}
-
-func loadLibrary(path string) (*library, error) {
-	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
-	if err != nil {
-		return nil, fmt.Errorf("load the ClickHouse engine: %w", err)
-	}
-	l := &library{}
-	for name, f := range map[string]any{
-		"chdb_connect": &l.connect, "chdb_close_conn": &l.closeConn, "chdb_query_n": &l.query,
-		"chdb_result_buffer": &l.resultBuffer, "chdb_result_length": &l.resultLength,
-		"chdb_result_error": &l.resultError, "chdb_destroy_query_result": &l.destroyResult,
-		"chdb_set_signal_handlers_enabled": &l.setSignalHandlers,
-	} {
-		purego.RegisterLibFunc(f, handle, name)
-	}
-	l.setSignalHandlers(0) // Go owns the signals
-	return l, nil
-}
-
-// engine holds one data directory open by a few connections, each of which runs one query at a time.
+// engine holds one data directory open. Each statement has a session of its own, as it has over ClickHouse's HTTP
+// interface, so that nothing a client sets is left for the next one; a bounded number runs at once.
 type engine struct {
 	lib    *library
-	idle   chan *session
-	all    []*session
-	closed atomic.Bool
-}
-
-// session is one connection with the state that queries have left in it.
-type session struct {
-	lib      *library
-	conn     unsafe.Pointer
-	database string
+	dir    string
+	keeper *session // keeps the directory open while nothing runs
+	places chan struct{}
+	marks  atomic.Uint64
 }
 
 // openEngine opens dir, and creates it where it is not there.
-func openEngine(libPath, dir string, sessions int) (*engine, error) {
+func openEngine(libPath, dir string, places int) (*engine, error) {
 	lib, err := loadLibrary(libPath)
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{lib: lib, idle: make(chan *session, sessions)}
-	for range sessions {
-		conn := connect(lib, dir)
-		if conn == nil {
-			e.close()
-			return nil, fmt.Errorf("the ClickHouse engine cannot open %s", dir)
+	keeper, err := lib.open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &engine{lib: lib, dir: dir, keeper: keeper, places: make(chan struct{}, places)}, nil
+}
+
+// close waits for the running statements and closes the directory, which is whole on disk then. Where they do not end
+// within ctx it leaves it open: the end of the process is what a kill is, and loses nothing that was acknowledged.
+func (e *engine) close(ctx context.Context) error {
+	for range cap(e.places) {
+		if err := e.acquire(ctx); err != nil {
+			return fmt.Errorf("queries did not end: %w", err)
 		}
-		s := &session{lib: lib, conn: conn, database: "default"}
-		e.all = append(e.all, s)
-		e.idle <- s
 	}
-	return e, nil
+	e.keeper.close()
+	return nil
 }
 
-func connect(lib *library, dir string) unsafe.Pointer {
-	program, path := []byte("clickhouse\x00"), []byte("--path="+dir+"\x00")
-	var pin runtime.Pinner
-	defer pin.Unpin()
-	pin.Pin(&program[0])
-	pin.Pin(&path[0])
-	argv := []unsafe.Pointer{unsafe.Pointer(&program[0]), unsafe.Pointer(&path[0])}
-	pin.Pin(&argv[0])
-	return lib.connect(2, unsafe.Pointer(&argv[0]))
+// acquire waits for a place among the running statements; release gives it back.
+func (e *engine) acquire(ctx context.Context) error {
+	select {
+	case e.places <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case e.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return errors.Join(errBusy, context.Cause(ctx))
+	}
 }
 
-// close waits for the running queries and closes every connection, after which the directory is consistent on disk.
-func (e *engine) close() {
-	if e.closed.Swap(true) {
-		return
-	}
-	for range e.all {
-		s := <-e.idle
-		e.lib.closeConn(s.conn)
-	}
-}
+func (e *engine) release() { <-e.places }
+
+// errBusy is returned where ctx ends while every place is taken.
+var errBusy = errors.New("too many simultaneous queries")
 
 // statement is one query with what the HTTP interface says beside it.
 type statement struct {
 	sql      string
-	format   string // of the answer, where the SQL names none
-	database string
-	params   map[string]string // without the prefix param_
+	format   string // of the answer where the SQL names none, or of an insert's data
+	insert   bool   // data are to be inserted by sql, which ends before FORMAT
+	data     []byte
+	database string            // where names without one are looked up; empty: default
+	params   map[string]string // without the prefix param_, escaped as ClickHouse's HTTP interface wants them
 	settings map[string]string
+	readonly bool
 }
 
-// errBusy is returned where ctx ends while every connection is at work.
-var errBusy = errors.New("every connection of the warehouse is busy")
-
-// query runs a statement and returns a copy of its answer. A query that has begun runs to its end, or to its
-// max_execution_time, also where ctx ends; the caller does not wait for it then.
-func (e *engine) query(ctx context.Context, st statement) ([]byte, error) {
-	var s *session
-	select {
-	case s = <-e.idle:
-	case <-ctx.Done():
-		return nil, errors.Join(errBusy, context.Cause(ctx))
+// run runs one statement in a session of its own; the caller holds a place, and frees the result. Where ctx ends the
+// statement is killed, and ctx's cause returned once it has ended.
+func (e *engine) run(ctx context.Context, st statement) (*result, error) {
+	s, err := e.lib.open(e.dir)
+	if err != nil {
+		return nil, err
 	}
-	type answer struct {
-		body []byte
-		err  error
-	}
-	done := make(chan answer, 1)
-	go func() {
-		body, err := s.run(st)
-		e.idle <- s
-		done <- answer{body, err}
-	}()
-	select {
-	case a := <-done:
-		return a.body, a.err
-	case <-ctx.Done():
+	defer s.close()
+	mark := fmt.Sprintf("tollhouse-%d", e.marks.Add(1))
+	defer e.killAfter(ctx, mark)()
+	res, err := s.run(st, mark)
+	if err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	return res, err
 }
 
-// run sets what the statement wants set, runs it, and takes that back.
-func (s *session) run(st statement) ([]byte, error) {
-	if st.database != "" && st.database != s.database {
-		if _, err := s.exec("USE "+quoteIdentifier(st.database), "Null"); err != nil {
-			return nil, err
+func (s *session) run(st statement, mark string) (*result, error) {
+	prepared, err := s.query(st.preparation(mark), "Null")
+	if err != nil {
+		return nil, err
+	}
+	prepared.free()
+	if st.insert {
+		return s.insert(st.sql, st.format, st.data)
+	}
+	return s.query(st.sql, st.format)
+}
+
+// preparation is what is run before the statement. Its mark is a setting that changes nothing, and by which a running
+// statement can be found.
+func (st statement) preparation(mark string) string {
+	var b strings.Builder
+	if st.database != "" {
+		b.WriteString("USE " + quoteIdentifier(st.database) + "; ")
+	}
+	b.WriteString("SET " + defaults)
+	for _, name := range sortedKeys(st.settings) {
+		b.WriteString(", " + name + " = " + quoteString(st.settings[name]))
+	}
+	for _, name := range sortedKeys(st.params) {
+		b.WriteString(", param_" + name + " = " + quoteString(st.params[name]))
+	}
+	b.WriteString(", log_comment = " + quoteString(mark))
+	if st.readonly {
+		b.WriteString("; SET readonly = 2")
+	}
+	return b.String()
+}
+
+// defaults are settings that a client may set otherwise. An answer is bounded, since it is whole in memory before its first
+// byte goes out; times without a zone are UTC, wherever the machine is.
+const defaults = "max_result_bytes = 1073741824, result_overflow_mode = 'throw', session_timezone = 'UTC'"
+
+// killAgain is the time between two attempts to kill.
+const killAgain = 50 * time.Millisecond
+
+// killAfter kills the statement of that mark when ctx ends before stop is called. One that is not known to the engine yet
+// is not there to be killed, so it is asked again.
+func (e *engine) killAfter(ctx context.Context, mark string) (stop func()) {
+	finished, killer := make(chan struct{}), make(chan struct{})
+	unset := context.AfterFunc(ctx, func() {
+		defer close(killer)
+		for {
+			e.kill(mark)
+			select {
+			case <-finished:
+				return
+			case <-time.After(killAgain):
+			}
 		}
-		s.database = st.database
-	}
-	for name, value := range st.params {
-		if _, err := s.exec("SET param_"+name+" = "+quoteString(value), "Null"); err != nil {
-			return nil, err
+	})
+	return func() {
+		close(finished)
+		if !unset() {
+			<-killer
 		}
 	}
-	for name, value := range st.settings {
-		if _, err := s.exec("SET "+name+" = "+quoteString(value), "Null"); err != nil {
-			return nil, err
-		}
-		defer s.exec("SET "+name+" = DEFAULT", "Null")
-	}
-	return s.exec(st.sql, st.format)
 }
 
-// exec runs one query on this connection.
-func (s *session) exec(sql, format string) ([]byte, error) {
-	q, f := []byte(sql), []byte(format)
-	if len(q) == 0 {
-		return nil, &Exception{Code: 62, Message: "Code: 62. DB::Exception: Empty query. (SYNTAX_ERROR)"}
+func (e *engine) kill(mark string) {
+	s, err := e.lib.open(e.dir)
+	if err != nil {
+		return
 	}
-	// chdb_connect returns a pointer to the connection; queries take the connection itself.
-	result := s.lib.query(*(*unsafe.Pointer)(s.conn), unsafe.Pointer(&q[0]), uintptr(len(q)), unsafe.Pointer(&f[0]), uintptr(len(f)))
-	runtime.KeepAlive(q)
-	runtime.KeepAlive(f)
-	if result == nil {
-		return nil, errors.New("the ClickHouse engine gave no answer")
+	defer s.close()
+	if res, err := s.query("KILL QUERY WHERE Settings['log_comment'] = "+quoteString(mark)+" ASYNC", "Null"); err == nil {
+		res.free()
 	}
-	defer s.lib.destroyResult(result)
-	if message := cString(s.lib.resultError(result)); message != "" {
-		return nil, newException(message)
-	}
-	n := s.lib.resultLength(result)
-	if n == 0 {
-		return nil, nil
-	}
-	return append([]byte(nil), unsafe.Slice((*byte)(s.lib.resultBuffer(result)), n)...), nil
 }
 
-func cString(p unsafe.Pointer) string {
-	if p == nil {
-		return ""
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
 	}
-	n := 0
-	for *(*byte)(unsafe.Add(p, n)) != 0 {
-		n++
-	}
-	return string(unsafe.Slice((*byte)(p), n))
-}
-
-// Exception is an error of ClickHouse's own, with its code.
-type Exception struct {
-	Code    int
-	Message string
-}
-
-// Error returns ClickHouse's message.
-func (e *Exception) Error() string { return e.Message }
-
-var codePattern = regexp.MustCompile(`^Code: (\d+)\.`)
-
-func newException(message string) *Exception {
-	e := &Exception{Code: 1, Message: message}
-	if m := codePattern.FindStringSubmatch(message); m != nil {
-		e.Code, _ = strconv.Atoi(m[1])
-	}
-	return e
+	slices.Sort(keys)
+	return keys
 }
 
 func quoteString(s string) string {

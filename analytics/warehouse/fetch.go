@@ -28,11 +28,16 @@ var (
 // engineVersion names the folder in the cache; it is that of engine/package.json.
 const engineVersion = "26.7.3-stable.1"
 
+const libraryName = "libchdb.so"
+
 // fetchWithin bounds the fetch: 178 MB are to be had in that time even over a slow line.
 const fetchWithin = 15 * time.Minute
 
 // platforms are those whose package has been fetched and run, and stands in the lock file with its integrity.
 var platforms = map[string]string{"linux/amd64": "lib-linux-x64-gnu"}
+
+// ErrNoEngine is returned where the engine does not come for this platform.
+var ErrNoEngine = errors.New("there is no embedded ClickHouse engine")
 
 // Library returns the path of the engine's shared library, and fetches it through npm where the user's cache does not
 // have it: npm checks its integrity by the lock file, and it is put in place whole. Several processes may call at once.
@@ -41,15 +46,14 @@ var platforms = map[string]string{"linux/amd64": "lib-linux-x64-gnu"}
 func Library(ctx context.Context, cacheDir string, progress io.Writer) (string, error) {
 	platform := platforms[runtime.GOOS+"/"+runtime.GOARCH]
 	if platform == "" {
-		return "", fmt.Errorf("there is no embedded ClickHouse engine for %s/%s: name a server with clickhouse.dsn",
-			runtime.GOOS, runtime.GOARCH)
+		return "", fmt.Errorf("%w for %s/%s: name a server with clickhouse.dsn", ErrNoEngine, runtime.GOOS, runtime.GOARCH)
 	}
 	cacheDir, err := resolveCacheDir(cacheDir)
 	if err != nil {
 		return "", err
 	}
 	home := filepath.Join(cacheDir, "clickhouse-"+engineVersion)
-	library := filepath.Join(home, "libchdb.so")
+	library := filepath.Join(home, libraryName)
 	if _, err := os.Stat(library); err == nil {
 		return library, nil
 	}
@@ -106,20 +110,27 @@ func fetch(ctx context.Context, cacheDir, home, platform string, progress io.Wri
 	if err != nil {
 		return err
 	}
-	made := filepath.Join(work, "node_modules", "@chdb", platform)
-	if err := os.Chmod(filepath.Join(made, "libchdb.so"), 0o644); err != nil {
-		return fmt.Errorf("npm did not bring the engine for this platform: %w", err)
-	}
-	if err := os.Remove(filepath.Join(made, "chdb_node.node")); err != nil && !errors.Is(err, os.ErrNotExist) {
+	return place(filepath.Join(work, "node_modules", "@chdb", platform, libraryName), filepath.Join(work, "home"), home)
+}
+
+// place puts the library, alone of its package, into a folder that it renames to home.
+func place(library, made, home string) error {
+	if err := os.Mkdir(made, 0o755); err != nil {
 		return err
 	}
-	_ = os.RemoveAll(home) // what an interrupted earlier version may have left
+	if err := os.Rename(library, filepath.Join(made, libraryName)); err != nil {
+		return fmt.Errorf("npm did not bring the engine for this platform: %w", err)
+	}
+	if err := os.RemoveAll(home); err != nil { // a folder without a library, which is not ours
+		return err
+	}
 	return os.Rename(made, home)
 }
 
 func npmInstall(ctx context.Context, npm, dir string) error {
-	cmd := exec.CommandContext(ctx, npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+	cmd := exec.CommandContext(ctx, npm, "ci", "--omit=dev", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
 	cmd.Dir = dir
+	cmd.WaitDelay = 5 * time.Second
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Run(); err != nil {

@@ -1,6 +1,7 @@
 package warehouse
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,17 +13,19 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
 )
 
-// sessions is how many queries run at once; more wait for a place as long as their clients do.
-const sessions = 8
+// places is how many queries run at once; more wait for a place as long as their clients do.
+const places = 8
 
-// drainWithin is how long running queries may take when the warehouse is asked to end.
-const drainWithin = 15 * time.Second
+// The time that running queries have when the warehouse is asked to end, before they are killed, and after that.
+const (
+	drainWithin = 15 * time.Second
+	killWithin  = 5 * time.Second
+)
 
 // Options of a warehouse.
 type Options struct {
@@ -35,7 +38,8 @@ type Options struct {
 }
 
 // Run serves the tables in Dir until ctx ends, then lets the running queries finish. What an INSERT was acknowledged for
-// survives the death of the process.
+// survives the death of the process; that of the machine too where the table has fsync_after_insert and
+// fsync_part_directory set. One process can run one warehouse.
 func Run(ctx context.Context, o Options) error {
 	if err := checkLoopback(o.Listen); err != nil {
 		return err
@@ -45,32 +49,30 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer unlock()
-	libPath, err := Library(ctx, o.CacheDir, o.Progress)
-	if err != nil {
-		return err
-	}
-	tmp := filepath.Join(o.Dir, "inserts")
-	if err := os.RemoveAll(tmp); err != nil { // what a killed process was about to insert, and never acknowledged
-		return err
-	}
-	if err := os.MkdirAll(tmp, 0o700); err != nil {
-		return err
-	}
-	e, err := openEngine(libPath, filepath.Join(o.Dir, "data"), sessions)
-	if err != nil {
-		return err
-	}
-	defer e.close()
 	ln, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return fmt.Errorf("warehouse: %w", err)
 	}
-	return serve(ctx, o, ln, &handler{engine: e, tmp: tmp, log: o.Logger})
+	defer ln.Close()
+	libPath, err := Library(ctx, o.CacheDir, o.Progress)
+	if err != nil {
+		return err
+	}
+	e, err := openEngine(libPath, filepath.Join(o.Dir, "data"), places)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, o, ln, e)
 }
 
-func serve(ctx context.Context, o Options, ln net.Listener, h http.Handler) error {
+// serve answers until ctx ends. Then the running queries have their time, are killed, and the engine is closed.
+func serve(ctx context.Context, o Options, ln net.Listener, e *engine) error {
+	requests, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
+		Handler:           &handler{engine: e, maxInsert: maxInsert, log: o.Logger},
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 	}
 	failed := make(chan error, 1)
@@ -78,18 +80,27 @@ func serve(ctx context.Context, o Options, ln net.Listener, h http.Handler) erro
 	if o.Ready != nil {
 		o.Ready(ln.Addr().String())
 	}
+	var err error
 	select {
-	case err := <-failed:
-		return err
+	case err = <-failed:
 	case <-ctx.Done():
+		if err = within(drainWithin, srv.Shutdown); err != nil {
+			err = fmt.Errorf("running queries were killed: %w", err)
+		}
 	}
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
+	kill()
+	closed := within(killWithin, func(ctx context.Context) error {
+		_ = srv.Shutdown(ctx) // the killed ones say so to their clients
+		return e.close(ctx)
+	})
+	_ = srv.Close()
+	return errors.Join(err, closed)
+}
+
+func within(d time.Duration, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
-	if err := srv.Shutdown(within); err != nil {
-		_ = srv.Close()
-		return fmt.Errorf("queries did not end: %w", err)
-	}
-	return nil
+	return f(ctx)
 }
 
 func checkLoopback(listen string) error {
@@ -116,7 +127,7 @@ func lockDir(dir string) (unlock func(), err error) {
 	}
 	if !ok {
 		holder, _ := os.ReadFile(path)
-		return nil, fmt.Errorf("%w: %s is held by process %s", ErrLocked, dir, strings.TrimSpace(string(holder)))
+		return nil, fmt.Errorf("%w: %s is held by process %s", ErrLocked, dir, bytes.TrimSpace(holder))
 	}
 	if err := os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600); err != nil {
 		_ = lock.Unlock()

@@ -1,15 +1,9 @@
 package warehouse_test
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/shopspring/decimal"
 
-	"github.com/tollhouse/tollhouse/analytics/warehouse"
 	"github.com/tollhouse/tollhouse/analytics/warehousetest"
 )
 
@@ -59,8 +52,11 @@ func TestEveryTypeSurvivesClickhouseGo(t *testing.T) {
 	want := []row{
 		{
 			"a\x00'\\\n", 255, 65535, 1<<64 - 1, -5, at, &at, decimal.RequireFromString("12345678901234567890.123456789012"),
-			map[string]string{"team": "growth"}, map[string]uint64{"x": 1 << 60},
-			map[string]decimal.Decimal{"input": decimal.RequireFromString("0.000000000001")}, true, "lc", []string{"1", "2"},
+			map[string]string{"team": "growth"},
+			map[string]uint64{"x": 1 << 60},
+			map[string]decimal.Decimal{"input": decimal.RequireFromString("0.000000000001")},
+			true, "lc",
+			[]string{"1", "2"},
 			[]any{"p", uint64(7)},
 		},
 		{S: "b", At: at, Labels: map[string]string{}, Units: map[string]uint64{}, Parts: map[string]decimal.Decimal{}, List: []string{}, Pair: []any{"", uint64(0)}},
@@ -89,13 +85,121 @@ func TestEveryTypeSurvivesClickhouseGo(t *testing.T) {
 }
 
 func TestErrorsKeepTheirCode(t *testing.T) {
-	conn, _ := warehousetest.New(t)
-	for sql, code := range map[string]int32{"SELEC 1": 62, "SELECT * FROM nowhere": 60, "SELECT throwIf(1)": 395} {
+	conn, dsn := warehousetest.New(t)
+	for sql, code := range map[string]int32{
+		"SELEC 1": 62, "SELECT * FROM nowhere": 60, "SELECT throwIf(1)": 395, "SELECT 1 FORMAT Nope": 73,
+		"SELECT throwIf(number = 3000000) FROM numbers(5000000)":                                          395, // after many blocks
+		"SELECT sleepEachRow(0.1) FROM numbers(30) SETTINGS max_execution_time = 0.2, max_block_size = 1": 159,
+		"SELECT number FROM numbers(1000000) SETTINGS max_result_bytes = 1000":                            396,
+	} {
 		err := conn.Exec(context.Background(), sql)
 		var e *clickhouse.Exception
 		if !errors.As(err, &e) || e.Code != code {
 			t.Errorf("%s: %v, want code %d", sql, err, code)
 		}
+	}
+	err := warehousetest.Open(t, dsn+"_nowhere").Ping(context.Background())
+	var e *clickhouse.Exception
+	if !errors.As(err, &e) || e.Code != 81 {
+		t.Errorf("a database that is not there: %v, want code 81", err)
+	}
+}
+
+func TestParametersAndSettingsArriveAsTheyAre(t *testing.T) {
+	conn, _ := warehousetest.New(t)
+	ctx := context.Background()
+	for _, want := range []string{"", "plain", `a'b"c\d`, "tab\tline\nend\\n", "\x00\x01", "grün 🚃", "{x:String}; DROP", `\N`} {
+		var got string
+		must(t, conn.QueryRow(ctx, "SELECT {want:String}", clickhouse.Named("want", want)).Scan(&got))
+		if got != want {
+			t.Errorf("a parameter %q came as %q", want, got)
+		}
+	}
+	var list []string
+	var at time.Time
+	var n uint64
+	want := time.Date(2026, 11, 23, 10, 0, 0, 123456000, time.UTC)
+	must(t, conn.QueryRow(ctx, "SELECT {list:Array(String)}, {at:DateTime64(6, 'UTC')}, {n:UInt64}",
+		clickhouse.Named("list", "['a','b, c']"), clickhouse.Named("at", want.Format("2006-01-02 15:04:05.000000")),
+		clickhouse.Named("n", "18446744073709551615")).Scan(&list, &at, &n))
+	if diff := cmp.Diff([]string{"a", "b, c"}, list); diff != "" || !at.Equal(want) || n != 1<<64-1 {
+		t.Errorf("%s %v %d", diff, at, n)
+	}
+	var threads string
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"max_threads": 1, "log_comment": "it's"}))
+	must(t, conn.QueryRow(ctx, "SELECT toString(getSetting('max_threads'))").Scan(&threads))
+	if threads != "1" {
+		t.Errorf("a setting came as %s", threads)
+	}
+	ctx = clickhouse.Context(context.Background(), clickhouse.WithSettings(clickhouse.Settings{"no_such_setting": 1}))
+	var e *clickhouse.Exception
+	if err := conn.Exec(ctx, "SELECT 1"); !errors.As(err, &e) || e.Code != 115 {
+		t.Errorf("an unknown setting: %v", err)
+	}
+}
+
+func TestAnInsertSentTwiceIsTakenOnce(t *testing.T) {
+	conn, _ := warehousetest.New(t)
+	ctx := context.Background()
+	must(t, conn.Exec(ctx, `CREATE TABLE once (n UInt64) ENGINE = MergeTree ORDER BY n
+		SETTINGS non_replicated_deduplication_window = 100, fsync_after_insert = 1, fsync_part_directory = 1`))
+	for _, token := range []string{"a", "a", "b"} {
+		ctx := clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"insert_deduplication_token": token}))
+		batch, err := conn.PrepareBatch(ctx, "INSERT INTO once")
+		must(t, err)
+		must(t, batch.Append(uint64(1)))
+		must(t, batch.Send())
+	}
+	var n uint64
+	must(t, conn.QueryRow(ctx, "SELECT count() FROM once").Scan(&n))
+	if n != 2 {
+		t.Errorf("%d rows of two tokens", n)
+	}
+}
+
+func TestEveryCompression(t *testing.T) {
+	_, dsn := warehousetest.New(t)
+	ctx := context.Background()
+	for name, method := range map[string]clickhouse.CompressionMethod{
+		"none": clickhouse.CompressionNone, "lz4": clickhouse.CompressionLZ4, "zstd": clickhouse.CompressionZSTD,
+		"gzip": clickhouse.CompressionGZIP, "deflate": clickhouse.CompressionDeflate, "br": clickhouse.CompressionBrotli,
+	} {
+		t.Run(name, func(t *testing.T) {
+			options, err := clickhouse.ParseDSN(dsn)
+			must(t, err)
+			options.Compression = &clickhouse.Compression{Method: method, Level: 3}
+			conn, err := clickhouse.Open(options)
+			must(t, err)
+			defer conn.Close()
+			must(t, conn.Exec(ctx, "CREATE TABLE c_"+name+" (n UInt64, s String) ENGINE = MergeTree ORDER BY n"))
+			batch, err := conn.PrepareBatch(ctx, "INSERT INTO c_"+name)
+			must(t, err)
+			for i := range 30_000 {
+				must(t, batch.Append(uint64(i), fmt.Sprint("row ", i)))
+			}
+			must(t, batch.Send())
+			rows, err := conn.Query(ctx, "SELECT n, s FROM c_"+name+" ORDER BY n")
+			must(t, err)
+			defer rows.Close()
+			i := uint64(0)
+			for ; rows.Next(); i++ {
+				var n uint64
+				var s string
+				must(t, rows.Scan(&n, &s))
+				if n != i || s != fmt.Sprint("row ", i) {
+					t.Fatalf("row %d is %d %q", i, n, s)
+				}
+			}
+			must(t, rows.Err())
+			if i != 30_000 {
+				t.Errorf("%d rows", i)
+			}
+			_, err = conn.Query(ctx, "SELECT * FROM nowhere")
+			var e *clickhouse.Exception
+			if !errors.As(err, &e) || e.Code != 60 || !strings.Contains(e.Message, "nowhere") {
+				t.Errorf("an error came as %v", err)
+			}
+		})
 	}
 }
 
@@ -146,133 +250,6 @@ func TestLargeInsertAndLargeResult(t *testing.T) {
 	must(t, rows.Err())
 	if read != 100_000 {
 		t.Errorf("read %d rows of 64 MB", read)
-	}
-}
-
-func TestPlainHTTP(t *testing.T) {
-	_, dsn := warehousetest.New(t)
-	u, _ := url.Parse(dsn)
-	database := strings.TrimPrefix(u.Path, "/")
-	u.Path = "/"
-	post := func(query, body string, header ...string) (int, string) {
-		t.Helper()
-		req, _ := http.NewRequest(http.MethodPost, u.String()+"?database="+database+query, strings.NewReader(body))
-		for i := 0; i+1 < len(header); i += 2 {
-			req.Header.Set(header[i], header[i+1])
-		}
-		if host := req.Header.Get("Host"); host != "" {
-			req.Host = host
-		}
-		resp, err := http.DefaultClient.Do(req)
-		must(t, err)
-		defer resp.Body.Close()
-		raw, err := io.ReadAll(resp.Body)
-		must(t, err)
-		return resp.StatusCode, string(raw)
-	}
-	var zipped bytes.Buffer
-	z := gzip.NewWriter(&zipped)
-	_, _ = z.Write([]byte("5\tzipped\n"))
-	_ = z.Close()
-	cases := []struct {
-		name, query, body string
-		header            []string
-		status            int
-		want              string
-	}{
-		{"the SQL is the body", "", "SELECT 1", nil, 200, "1\n"},
-		{"the SQL is in the URL", "&query=SELECT%202", "", nil, 200, "2\n"},
-		{"a format in the SQL", "", "SELECT 3 AS n FORMAT JSONEachRow", nil, 200, `{"n":3}` + "\n"},
-		{"a format in the URL", "&default_format=CSVWithNames", "SELECT 'a' AS s", nil, 200, "\"s\"\n\"a\"\n"},
-		{"a parameter", "&param_x=a%27b", "SELECT {x:String}", nil, 200, "a\\'b\n"},
-		{"a setting", "&max_threads=1", "SELECT getSetting('max_threads')", nil, 200, "1\n"},
-		{"the setting is gone again", "", "SELECT getSetting('max_threads') != 77", nil, 200, "1\n"},
-		{"a table", "", "CREATE TABLE t (n UInt64, s String) ENGINE = MergeTree ORDER BY n", nil, 200, ""},
-		{"JSON rows in the body", "&query=INSERT%20INTO%20t%20FORMAT%20JSONEachRow", `{"n":1,"s":"one"}` + "\n" + `{"n":2,"s":"t'wo"}`, nil, 200, ""},
-		{"values in the body", "&query=INSERT%20INTO%20t%20(n,s)%20VALUES", `(3,'three'),(4,'four')`, nil, 200, ""},
-		{"gzip", "&query=INSERT%20INTO%20t%20FORMAT%20TSV", zipped.String(), []string{"Content-Encoding", "gzip"}, 200, ""},
-		{"all of them", "", "SELECT groupArray(s) FROM (SELECT s FROM t ORDER BY n)", nil, 200, "['one','t\\'wo','three','four','zipped']\n"},
-		{"an unknown format", "&default_format=Nope", "SELECT 1", nil, 500, "Code: 73."},
-		{"no format's name", "&default_format=a%20b", "SELECT 1", nil, 400, "not a name"},
-		{"no setting's name", "&a.b=1", "SELECT 1", nil, 400, "not the name of a setting"},
-		{"data without a format", "&query=INSERT%20INTO%20t", "x", nil, 400, "needs a FORMAT"},
-		{"nothing", "", "", nil, 500, "Code: 62."},
-		{"an encoding", "", "x", []string{"Content-Encoding", "br"}, 415, "not known"},
-		{"another's name for us", "", "SELECT 1", []string{"Host", "evil.example"}, 403, "loopback only"},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			status, body := post(c.query, c.body, c.header...)
-			if status != c.status || !strings.Contains(body, c.want) || c.status == 200 && body != c.want {
-				t.Errorf("%d %q, want %d %q", status, body, c.status, c.want)
-			}
-		})
-	}
-}
-
-func TestAClientThatGivesUpDoesNotHoldTheNext(t *testing.T) {
-	conn, _ := warehousetest.New(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer cancel()
-	begin := time.Now()
-	if err := conn.Exec(ctx, "SELECT sleepEachRow(1) FROM numbers(2) SETTINGS max_block_size=1"); err == nil {
-		t.Error("a cancelled query succeeded")
-	}
-	var one uint8
-	must(t, conn.QueryRow(context.Background(), "SELECT 1").Scan(&one))
-	if d := time.Since(begin); d > 1500*time.Millisecond {
-		t.Errorf("the next query waited %v", d)
-	}
-}
-
-func TestAcknowledgedInsertsSurviveKill(t *testing.T) {
-	dir := t.TempDir()
-	ctx := context.Background()
-	p, err := warehousetest.Start(dir)
-	must(t, err)
-	conn := warehousetest.Open(t, "http://"+p.Addr+"/default")
-	must(t, conn.Exec(ctx, "CREATE TABLE kept (n UInt64) ENGINE = MergeTree ORDER BY n"))
-	var mu sync.Mutex
-	acked := 0
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for i := 0; ; i++ {
-			if err := conn.Exec(ctx, fmt.Sprintf("INSERT INTO kept VALUES (%d)", i)); err != nil {
-				return
-			}
-			mu.Lock()
-			acked = i + 1
-			mu.Unlock()
-		}
-	}()
-	for enough := false; !enough; time.Sleep(time.Millisecond) {
-		mu.Lock()
-		enough = acked >= 50
-		mu.Unlock()
-	}
-	p.Kill()
-	<-done
-	again, err := warehousetest.Start(dir)
-	must(t, err)
-	defer again.Stop()
-	var n uint64
-	must(t, warehousetest.Open(t, "http://"+again.Addr+"/default").QueryRow(ctx, "SELECT count() FROM kept").Scan(&n))
-	if n != uint64(acked) && n != uint64(acked)+1 {
-		t.Errorf("%d rows after kill, %d were acknowledged", n, acked)
-	}
-
-	err = warehouse.Run(ctx, warehouse.Options{Dir: dir, Listen: "127.0.0.1:0", Logger: slog.New(slog.DiscardHandler)})
-	if !errors.Is(err, warehouse.ErrLocked) {
-		t.Errorf("a second process on the directory: %v", err)
-	}
-}
-
-func TestOnlyLoopback(t *testing.T) {
-	for _, listen := range []string{"0.0.0.0:0", "192.0.2.1:8123", ":8123", "example.org:1", "nonsense"} {
-		if err := warehouse.Run(context.Background(), warehouse.Options{Dir: t.TempDir(), Listen: listen}); err == nil {
-			t.Errorf("listening on %s was not refused", listen)
-		}
 	}
 }
 

@@ -2,16 +2,12 @@
 package warehousetest
 
 import (
-	"bufio"
 	"context"
+	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"os/exec"
-	"os/signal"
-	"strings"
+	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,102 +17,54 @@ import (
 	"github.com/tollhouse/tollhouse/analytics/warehouse"
 )
 
-// childDir, set in the environment, makes a test binary be the warehouse of that directory.
-const childDir = "TOLLHOUSE_WAREHOUSETEST_DIR"
-
 var (
-	address   string
+	start     sync.Once
+	shared    *Process
+	startErr  error
 	databases atomic.Int64
 )
 
-// Main is a package's TestMain: it starts the engine in a process of its own, runs the tests and ends it. The engine is
-// not loaded into the test binary itself, so the race detector does not meet its memory.
+// Main is the TestMain of a package that uses New or Start: the engine is this same binary run again, as a process of its
+// own, which is begun with the first test that wants it. It is not loaded into the tests' process, whose race detector,
+// memory and crashes it has no part in.
 func Main(m *testing.M) {
 	if dir := os.Getenv(childDir); dir != "" {
-		serveChild(dir)
-		return
+		os.Exit(serve(dir))
 	}
-	dir, err := os.MkdirTemp("", "tollhouse-warehousetest-")
-	if err != nil {
-		panic(err)
-	}
-	p, err := Start(dir)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "warehousetest:", err)
-		os.Exit(1)
-	}
-	address = p.Addr
+	mainRuns.Store(true)
 	code := m.Run()
-	p.Stop()
-	os.RemoveAll(dir)
+	if shared != nil {
+		_ = shared.Stop()
+	}
 	os.Exit(code)
 }
 
-func serveChild(dir string) {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
-	err := warehouse.Run(ctx, warehouse.Options{
-		Dir: dir, Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Progress: os.Stderr,
-		Ready: func(addr string) { fmt.Println("warehouse=" + addr) },
-	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "warehouse:", err)
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
+// mainRuns says that the binary, run again, becomes a warehouse and not another run of the tests.
+var mainRuns atomic.Bool
 
-// Process is a warehouse in a process of its own.
-type Process struct {
-	Addr string
-	cmd  *exec.Cmd
-}
-
-// Start runs a warehouse on dir. The calling test binary must use Main.
-func Start(dir string) (*Process, error) {
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childDir+"="+dir)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if addr, ok := strings.CutPrefix(lines.Text(), "warehouse="); ok {
-			return &Process{Addr: addr, cmd: cmd}, nil
-		}
-	}
-	return nil, fmt.Errorf("the warehouse did not start: %w", cmd.Wait())
-}
-
-// Stop ends it cleanly, Kill as a crash does.
-func (p *Process) Stop() { _ = p.cmd.Process.Signal(syscall.SIGTERM); _ = p.cmd.Wait() }
-
-// Kill ends it as a crash does.
-func (p *Process) Kill() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait() }
-
-// New returns a connection to a fresh database, and the DSN of it. The package's TestMain must be Main.
+// New returns a connection to a fresh database, and its DSN: http://127.0.0.1:PORT/NAME. The test is skipped where the
+// engine does not come for the platform.
 func New(t testing.TB) (conn driver.Conn, dsn string) {
 	t.Helper()
-	if address == "" {
-		t.Fatal("TestMain must be warehousetest.Main")
+	start.Do(func() { shared, startErr = startShared() })
+	if errors.Is(startErr, warehouse.ErrNoEngine) {
+		t.Skip(startErr)
+	}
+	if startErr != nil {
+		t.Fatal(startErr)
 	}
 	name := fmt.Sprintf("test_%d", databases.Add(1))
-	admin := Open(t, "http://"+address+"/default")
 	ctx := context.Background()
+	admin := Open(t, "http://"+shared.Addr+"/default")
 	if err := admin.Exec(ctx, "CREATE DATABASE "+name); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = admin.Exec(ctx, "DROP DATABASE "+name) })
-	dsn = "http://" + address + "/" + name
+	dsn = "http://" + shared.Addr + "/" + name
 	return Open(t, dsn), dsn
 }
 
-// Open connects the unmodified clickhouse-go to a DSN.
+// Open connects the unmodified clickhouse-go to a DSN, and closes the connection with the test.
 func Open(t testing.TB, dsn string) driver.Conn {
 	t.Helper()
 	options, err := clickhouse.ParseDSN(dsn)

@@ -1,0 +1,144 @@
+package ingress
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tollhouse/tollhouse/actors"
+	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/events"
+)
+
+// forward takes one request through: key, body, the forwarder, and the answer.
+func (s *Server) forward(w http.ResponseWriter, r *http.Request, to route) {
+	received := s.o.Now()
+	key, err := s.authenticate(r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	timeout, err := deadline(r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	labels, err := s.labels(key.Consumer.Labels, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	body, err := s.readBody(w, r)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer giveBack(body)
+	dialect := s.o.Set.Dialect(to.dialect)
+	inspected, err := dialect.Inspect(to.operation, to.path, body.Bytes())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	req := &adapters.RequestContext{
+		ID: events.NewRequestID(received), Dialect: dialect, Operation: to.operation, Method: r.Method, Path: to.path,
+		RawQuery: queryWithoutKey(r.URL), Header: r.Header, Body: body.Bytes(), Inspection: inspected, ReceivedAt: received,
+	}
+	ctx, cancel := clientContext(r.Context(), timeout)
+	defer cancel()
+	result, err := s.o.Forwarder.Forward(ctx, actors.ForwardInput{
+		GatewayID: s.o.GatewayID, Consumer: key.Consumer, Data: actors.ConsumerData{KeyID: key.ID, Labels: labels}, Request: req,
+	})
+	w.Header()["X-Tollhouse-Request-Id"] = []string{req.ID}
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	defer result.Release()
+	answerHeader(w.Header(), result.Headers, requestID(r))
+	if result.Stream != nil {
+		s.stream(w, result, dialect)
+		return
+	}
+	s.write(w, result)
+}
+
+// clientContext is the client's, with causes: net/http cancels without one.
+func clientContext(parent context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() { cancel(adapters.ErrClientGone) })
+	if timeout <= 0 {
+		return ctx, func() { stop(); cancel(nil) }
+	}
+	limited, cancelTimer := context.WithTimeoutCause(ctx, timeout, adapters.ErrDeadline)
+	return limited, func() { stop(); cancelTimer(); cancel(nil) }
+}
+
+// write sends a whole answer: headers and body in one write.
+func (s *Server) write(w http.ResponseWriter, result *actors.ForwardResult) {
+	h := w.Header()
+	if len(h["Content-Type"]) == 0 {
+		h["Content-Type"] = jsonType
+	}
+	h["Content-Length"] = []string{strconv.Itoa(len(result.Body))}
+	if result.StatusCode >= 400 && h.Get("X-Tollhouse-Error") == "" {
+		h.Set("X-Tollhouse-Error", string(codeOf(result.StatusCode)))
+	}
+	s.deadline(w)
+	w.WriteHeader(result.StatusCode)
+	_, _ = w.Write(result.Body)
+}
+
+var jsonType = []string{"application/json"}
+
+// codeOf is the stable code for a provider's own error.
+func codeOf(status int) adapters.Code {
+	switch {
+	case status == http.StatusNotFound:
+		return adapters.CodeModelNotFound
+	case status == http.StatusTooManyRequests:
+		return adapters.CodeRateLimited
+	case status == http.StatusRequestEntityTooLarge:
+		return adapters.CodeRequestTooLarge
+	case status >= 500:
+		return adapters.CodeUpstreamError
+	}
+	return adapters.CodeInvalidRequest
+}
+
+// deadline gives the next write its time.
+func (s *Server) deadline(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(s.o.Now().Add(s.o.Write))
+}
+
+// stream writes frames as they come: one write and one flush each.
+func (s *Server) stream(w http.ResponseWriter, result *actors.ForwardResult, dialect adapters.Dialect) {
+	control := http.NewResponseController(w)
+	started := false
+	for frame, err := range result.Stream {
+		if !started {
+			started = true
+			h := w.Header()
+			if !strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") {
+				h.Set("Content-Type", "text/event-stream")
+			}
+			h.Set("Cache-Control", "no-cache")
+			h.Set("X-Accel-Buffering", "no")
+			w.WriteHeader(result.StatusCode)
+		}
+		if err != nil {
+			e := adapters.AsError(err)
+			s.metrics.broken.Inc()
+			frame = dialect.RenderErrorFrame(e)
+		}
+		_ = control.SetWriteDeadline(s.o.Now().Add(s.o.Write))
+		if _, writeErr := w.Write(frame); writeErr != nil {
+			return
+		}
+		if flushErr := control.Flush(); flushErr != nil || err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package ingress
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/tollhouse/tollhouse/adapters"
+)
+
+// The dialects' names, as the set knows them.
+const (
+	openAI    = "openai_chat"
+	anthropic = "anthropic_messages"
+)
+
+// route is one line of the table: what a path means.
+type route struct {
+	method, path, dialect string
+	operation             adapters.Operation
+}
+
+// The routes that go upstream. Each is served with and without its dialect's prefix.
+var table = []route{
+	{http.MethodPost, "/v1/chat/completions", openAI, adapters.OperationChat},
+	{http.MethodPost, "/v1/embeddings", openAI, adapters.OperationEmbeddings},
+	{http.MethodPost, "/v1/messages", anthropic, adapters.OperationChat},
+	{http.MethodPost, "/v1/messages/count_tokens", anthropic, adapters.OperationCountTokens},
+}
+
+// prefixes under which a dialect's routes also stand.
+var prefixes = map[string]string{"/openai": openAI, "/anthropic": anthropic}
+
+func (s *Server) routes(e *echo.Echo) {
+	for _, r := range table {
+		handle := func(c echo.Context) error {
+			s.forward(c.Response(), c.Request(), r)
+			return nil
+		}
+		e.Add(r.method, r.path, handle)
+		for prefix, dialect := range prefixes {
+			if dialect == r.dialect {
+				e.Add(r.method, prefix+r.path, handle)
+			}
+		}
+	}
+	for _, prefix := range []string{"", "/openai", "/anthropic"} {
+		handle := func(c echo.Context) error {
+			s.models(c.Response(), c.Request(), prefix)
+			return nil
+		}
+		e.GET(prefix+"/v1/models", handle)
+		e.GET(prefix+"/v1/models/*", handle)
+	}
+	e.RouteNotFound("/*", func(c echo.Context) error {
+		s.unrouted(c.Response(), c.Request())
+		return nil
+	})
+	e.HTTPErrorHandler = func(_ error, c echo.Context) { // Echo's own: a method that no route of the path has
+		s.unrouted(c.Response(), c.Request())
+	}
+}
+
+// dialectOf is the nearest dialect to a path, for errors on paths that are no route: the client's SDK is to understand them.
+func (s *Server) dialectOf(r *http.Request) adapters.Dialect {
+	name := openAI
+	path := r.URL.Path
+	switch {
+	case strings.HasPrefix(path, "/anthropic/"), strings.HasPrefix(path, "/v1/messages"), r.Header.Get("Anthropic-Version") != "":
+		name = anthropic
+	}
+	if strings.HasPrefix(path, "/openai/") {
+		name = openAI
+	}
+	return s.o.Set.Dialect(name)
+}
+
+// unrouted answers a path or a method that is not in the table.
+func (s *Server) unrouted(w http.ResponseWriter, r *http.Request) {
+	path := trimPrefix(r.URL.Path)
+	allow := methods(path)
+	if len(allow) == 0 {
+		s.fail(w, r, adapters.Errorf(adapters.CodeRouteNotFound, "there is no route %s", path))
+		return
+	}
+	w.Header().Set("Allow", strings.Join(allow, ", "))
+	s.fail(w, r, adapters.Errorf(adapters.CodeMethodNotAllowed, "%s is not allowed on %s", r.Method, path))
+}
+
+// methods lists what a path takes.
+func methods(path string) (allow []string) {
+	for _, r := range table {
+		if r.path == path {
+			allow = append(allow, r.method)
+		}
+	}
+	if path == "/v1/models" || strings.HasPrefix(path, "/v1/models/") {
+		allow = append(allow, http.MethodGet)
+	}
+	return allow
+}
+
+func trimPrefix(path string) string {
+	for prefix := range prefixes {
+		if rest, ok := strings.CutPrefix(path, prefix+"/"); ok {
+			return "/" + rest
+		}
+	}
+	return path
+}
+
+// cors answers a browser's preflight, and marks answers, for the configured origins only.
+func (s *Server) cors(w http.ResponseWriter, r *http.Request) (done bool) {
+	origin := r.Header.Get("Origin")
+	if origin == "" || !slices.Contains(s.o.CORS, origin) && !slices.Contains(s.o.CORS, "*") {
+		return false
+	}
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Add("Vary", "Origin")
+	h.Set("Access-Control-Expose-Headers", "*")
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", "GET, POST, DELETE")
+	h.Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers"))
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}

@@ -1,0 +1,189 @@
+// Package ingress is the HTTP side that clients see: routes, keys, bodies, errors in each client's own dialect, and streams. It is
+// the only package that knows Echo, which is a handler inside our own http.Server.
+package ingress
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tollhouse/tollhouse/actors"
+	"github.com/tollhouse/tollhouse/actors/routing"
+	"github.com/tollhouse/tollhouse/adapters"
+)
+
+// Forwarder takes the whole decision for one request; *actors.Forwarder is one.
+type Forwarder interface {
+	Forward(ctx context.Context, in actors.ForwardInput) (*actors.ForwardResult, error)
+}
+
+// Options of a server; zero limits and timeouts are the defaults.
+type Options struct {
+	GatewayID  string
+	Forwarder  Forwarder
+	Snapshot   func() *routing.Snapshot
+	Set        *adapters.Set
+	Models     []string     // names that globs in model lists are matched with
+	Ready      func() error // nil while new work is taken
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Now        func() time.Time
+	CORS       []string // origins that browsers may call from
+	TLS        *tls.Config
+
+	MaxBody     int64         // of a request, inflated; 32 MiB
+	MaxInFlight int           // 10,000
+	MaxLabels   int           // 16, the consumer's among them
+	Header      time.Duration // to read a request's header; 10 s
+	Body        time.Duration // to read its body; 60 s
+	Write       time.Duration // for one write to a client; 30 s
+	Idle        time.Duration // of a connection between two requests; 120 s
+}
+
+func (o *Options) fill() {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&o.Header, 10*time.Second)
+	set(&o.Body, 60*time.Second)
+	set(&o.Write, 30*time.Second)
+	set(&o.Idle, 120*time.Second)
+	if o.MaxBody == 0 {
+		o.MaxBody = 32 << 20
+	}
+	if o.MaxInFlight == 0 {
+		o.MaxInFlight = 10_000
+	}
+	if o.MaxLabels == 0 {
+		o.MaxLabels = 16
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Ready == nil {
+		o.Ready = func() error { return nil }
+	}
+}
+
+// Server serves clients.
+type Server struct {
+	o        Options
+	http     *http.Server
+	metrics  *metrics
+	inFlight atomic.Int64
+	draining atomic.Bool
+	live     sync.WaitGroup
+}
+
+// maxHeaderBytes bounds a request's header.
+const maxHeaderBytes = 64 << 10
+
+// NewServer makes a server; Serve runs it.
+func NewServer(o Options) *Server {
+	o.fill()
+	s := &Server{o: o, metrics: newMetrics(o.Registerer)}
+	s.http = &http.Server{
+		Handler: s.handler(), TLSConfig: o.TLS, ReadHeaderTimeout: o.Header, IdleTimeout: o.Idle, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+		// No WriteTimeout: it would cut a stream at its deadline. Each write has its own.
+	}
+	return s
+}
+
+// Serve answers until Shutdown.
+func (s *Server) Serve(ln net.Listener) error {
+	var err error
+	if s.o.TLS != nil {
+		err = s.http.ServeTLS(ln, "", "")
+	} else {
+		err = s.http.Serve(ln)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// Handler returns what answers, for tests.
+func (s *Server) Handler() http.Handler { return s.http.Handler }
+
+// BeginDrain refuses new requests from now on, and says so in /readyz.
+func (s *Server) BeginDrain() { s.draining.Store(true) }
+
+// Shutdown waits for the requests under way until ctx ends, and then closes their connections.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.BeginDrain()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		_ = s.http.Close()
+	}
+	return err
+}
+
+// handler is the outermost: liveness, the limit, and panics; then the routes.
+func (s *Server) handler() http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	s.routes(e)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/livez":
+			_, _ = w.Write([]byte("ok\n"))
+			return
+		case "/readyz":
+			s.readyz(w)
+			return
+		}
+		defer s.inFlight.Add(-1)
+		defer s.recovered(w, r)
+		switch {
+		case s.inFlight.Add(1) > int64(s.o.MaxInFlight):
+			s.fail(w, r, &adapters.Error{Code: adapters.CodeOverloaded, Message: "too many requests are under way", RetryAfter: time.Second})
+		case s.draining.Load():
+			w.Header().Set("Connection", "close")
+			s.fail(w, r, &adapters.Error{Code: adapters.CodeShuttingDown, Message: "the gateway is shutting down", RetryAfter: time.Second})
+		case s.cors(w, r):
+		default:
+			e.ServeHTTP(w, r)
+		}
+	})
+}
+
+func (s *Server) readyz(w http.ResponseWriter) {
+	err := s.o.Ready()
+	if s.draining.Load() {
+		err = errors.New("shutting down")
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ok\n"))
+}
+
+// recovered turns a panic into this request's error and nobody else's.
+func (s *Server) recovered(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler {
+		panic(p)
+	}
+	s.o.Logger.Error("a handler panicked", "path", r.URL.Path, "panic", p)
+	s.fail(w, r, adapters.Errorf(adapters.CodeInternal, "the gateway could not handle the request"))
+}
