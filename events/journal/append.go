@@ -1,11 +1,13 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/tollhouse/tollhouse/events"
@@ -42,10 +44,11 @@ func (j *Journal) encode(kind byte, e events.Event, id string) encoded {
 
 // publish numbers an encoded event and appends it. j.mu is held.
 func (j *Journal) publish(e encoded) {
-	j.seq++
-	binary.LittleEndian.PutUint64(e.buf, j.seq)
-	events.PatchSeq(e.buf, e.seqAt, j.seq)
+	// The number moves only behind the record: a segment that begins with it says where its predecessor ended.
+	binary.LittleEndian.PutUint64(e.buf, j.seq+1)
+	events.PatchSeq(e.buf, e.seqAt, j.seq+1)
 	j.append(e.record)
+	j.seq++
 }
 
 // append numbers a record and copies it. j.mu is held.
@@ -65,7 +68,7 @@ func (j *Journal) file(kind, flags byte, lsn uint64, payload []byte) {
 	if n := len(j.chunks); n > 0 && j.chunks[n-1].seg == j.cur {
 		c = j.chunks[n-1]
 	} else {
-		c = j.freeChunk()
+		c = newChunk()
 		if c.seg = j.cur; j.cur != nil {
 			c.off = j.cur.off
 		}
@@ -90,20 +93,24 @@ func (j *Journal) file(kind, flags byte, lsn uint64, payload []byte) {
 	}
 }
 
-// freeChunk reuses the memory of one that is durable.
-func (j *Journal) freeChunk() *chunk {
-	select {
-	case c := <-j.free:
-		c.buf = c.buf[:0]
-		return c
-	default:
-		return &chunk{buf: make([]byte, 0, 64<<10)}
+// chunks are pooled: where nobody else writes at the same time, each request has one of its own until it is durable.
+var chunks = sync.Pool{New: func() any { return &chunk{buf: make([]byte, 0, 4<<10)} }}
+
+// maxPooledChunk keeps a burst from holding its memory for ever.
+const maxPooledChunk = 256 << 10
+
+func newChunk() *chunk { return chunks.Get().(*chunk) }
+
+func (c *chunk) release() {
+	if cap(c.buf) <= maxPooledChunk {
+		c.seg, c.buf = nil, c.buf[:0]
+		chunks.Put(c)
 	}
 }
 
 // rotate goes on in the next segment. Where there is none to be had, records wait in memory. j.mu is held.
 func (j *Journal) rotate() {
-	next, err := j.newSegment(j.lsn + 1)
+	next, err := j.newSegment(j.lsn+1, j.seq, j.counters)
 	if err != nil {
 		j.fail(err)
 		j.cur = nil
@@ -118,9 +125,9 @@ func (j *Journal) carry() {
 	if len(j.segments) < 3 {
 		return
 	}
-	oldest := j.segments[len(j.segments)-3].number
+	oldest := j.segments[len(j.segments)-3].order
 	for _, r := range j.open {
-		if r.home.number > oldest {
+		if r.home.order > oldest {
 			continue
 		}
 		payload, err := json.Marshal(r.carried())
@@ -246,22 +253,22 @@ func (j *Journal) flush() error {
 	j.write.Lock()
 	defer j.write.Unlock()
 	j.mu.Lock()
-	chunks := j.chunks
+	pending := j.chunks
 	j.chunks = nil
 	failure := j.failure
 	j.mu.Unlock()
 	if failure != nil {
 		j.mu.Lock()
-		j.chunks = append(chunks, j.chunks...)
+		j.chunks = append(pending, j.chunks...)
 		j.mu.Unlock()
 		return failure
 	}
-	for i, c := range chunks {
+	for i, c := range pending {
 		if c.seg == nil {
-			return j.failover(chunks[i:], errors.New("no segment"))
+			return j.failover(pending[i:], errors.New("no segment"))
 		}
 		if _, err := c.seg.file.WriteAt(c.buf, c.off); err != nil {
-			return j.failover(chunks[i:], err)
+			return j.failover(pending[i:], err)
 		}
 		if len(j.retained) == 0 {
 			j.unsyncedFrom.Store(j.o.Now().UnixNano())
@@ -269,7 +276,7 @@ func (j *Journal) flush() error {
 		j.retained = append(j.retained, c)
 		j.written.Store(c.last)
 	}
-	if len(chunks) > 0 {
+	if len(pending) > 0 {
 		select {
 		case j.dirty <- struct{}{}:
 		default:
@@ -301,7 +308,8 @@ func (j *Journal) failover(unwritten []*chunk, cause error) error {
 	}
 	j.o.Logger.Error("the journal's disk failed; going on in a new segment", "err", cause, "records", len(frames))
 	j.cur = nil
-	next, err := j.newSegment(durable + 1)
+	seq, counters := j.before(frames)
+	next, err := j.newSegment(durable+1, seq, counters)
 	if err != nil {
 		j.fail(errors.Join(cause, err))
 	} else {
@@ -309,23 +317,24 @@ func (j *Journal) failover(unwritten []*chunk, cause error) error {
 	}
 	for _, f := range frames {
 		if j.cur != nil && j.cur.off+int64(f.size) > j.cur.size {
-			if j.cur, err = j.newSegment(f.lsn); err != nil {
+			if j.cur, err = j.newSegment(f.lsn, seq, counters); err != nil {
 				j.fail(err)
 				j.cur = nil
 			}
 		}
 		j.file(f.kind, f.flags, f.lsn, f.payload)
+		tally(f, &seq, &counters, 1)
 	}
 	j.homes()
 	if j.failure != nil {
 		return j.failure
 	}
 	// Written by the next flush, which everybody who waits for these records calls or waits for.
-	chunks := j.chunks
+	pending := j.chunks
 	j.chunks = nil
-	for i, c := range chunks {
+	for i, c := range pending {
 		if _, err := c.seg.file.WriteAt(c.buf, c.off); err != nil {
-			j.chunks = append(j.chunks, chunks[i:]...)
+			j.chunks = append(j.chunks, pending[i:]...)
 			j.fail(err)
 			return err
 		}
@@ -333,6 +342,39 @@ func (j *Journal) failover(unwritten []*chunk, cause error) error {
 		j.written.Store(c.last)
 	}
 	return nil
+}
+
+// before is where the epoch's numbers and counters stood before these frames, the last that were appended.
+func (j *Journal) before(frames []frame) (seq uint64, counters events.Counters) {
+	seq, counters = j.seq, j.counters
+	for _, f := range frames {
+		tally(f, &seq, &counters, ^uint64(0))
+	}
+	return seq, counters
+}
+
+// tally adds one frame's part to numbers and counters, or, with −1 in two's complement, takes it out.
+func tally(f frame, seq *uint64, c *events.Counters, one uint64) {
+	if published(f.kind) {
+		*seq += one
+	}
+	switch f.kind {
+	case typeBegin:
+		c.Accepted += one
+		c.Started += one
+	case typeStart:
+		c.Started += one
+	case typeSettle:
+		c.Settled += one
+		if bytes.Contains(f.payload, []byte(`"outcome":"abandoned"`)) {
+			c.Abandoned += one
+		}
+	case typeClose:
+		c.Closed += one
+		if f.flags&flagAccepts != 0 {
+			c.Accepted += one
+		}
+	}
 }
 
 // homes gives every open request the oldest segment there is: after a failure nobody looks which of its records moved.

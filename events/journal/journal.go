@@ -142,7 +142,6 @@ type Journal struct {
 	write    sync.Mutex
 	retained []*chunk
 	syncing  sync.Mutex
-	free     chan *chunk // the memory of durable chunks, for the next
 
 	spare     chan *segment // one, made in the background
 	needSpare chan struct{}
@@ -198,7 +197,6 @@ func Open(o Options) (*Journal, error) {
 		o: o, metrics: newMetrics(), unlock: unlock, open: map[string]*openRequest{}, spare: make(chan *segment, 1),
 		moved: newBroadcast(), syncNow: make(chan struct{}, 1), stop: make(chan struct{}),
 		pending: make(chan struct{}, 1), dirty: make(chan struct{}, 1), needSpare: make(chan struct{}, 1),
-		free: make(chan *chunk, 8),
 	}
 	if err := j.start(); err != nil {
 		j.closeFiles()
@@ -306,9 +304,9 @@ func (j *Journal) Refuse(a *events.Accept, c *events.RequestClosed) error {
 	if err := j.admit(0); err != nil {
 		return err
 	}
+	j.publish(rec)
 	j.counters.Accepted++
 	j.counters.Closed++
-	j.publish(rec)
 	return nil
 }
 
@@ -365,15 +363,15 @@ func (j *Journal) settled(rec encoded, e *events.AttemptSettled) {
 		j.metrics.ignored.Inc()
 		return
 	}
-	j.counters.Settled++
-	if e.Outcome == events.AttemptAbandoned {
-		j.counters.Abandoned++
-	}
 	if r != nil {
 		r.start, r.note, r.last, r.status = nil, nil, e.Outcome, e.Status
 		j.reserved -= reservePerAttempt
 	}
 	j.publish(rec)
+	j.counters.Settled++
+	if e.Outcome == events.AttemptAbandoned {
+		j.counters.Abandoned++
+	}
 }
 
 // closed appends a closing, likewise.
@@ -390,8 +388,8 @@ func (j *Journal) closed(rec encoded, c *events.RequestClosed) {
 	delete(j.open, c.RequestID)
 	j.reserved -= reservePerAttempt
 	r.home.homes--
-	j.counters.Closed++
 	j.publish(rec)
+	j.counters.Closed++
 }
 
 // ticket is good for one call.

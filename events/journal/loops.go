@@ -104,12 +104,6 @@ func (j *Journal) sync() {
 	if len(j.retained) < len(batch) || j.retained[0] != batch[0] {
 		return
 	}
-	for _, c := range batch {
-		select {
-		case j.free <- c:
-		default:
-		}
-	}
 	rest := copy(j.retained, j.retained[len(batch):])
 	clear(j.retained[rest:])
 	j.retained = j.retained[:rest]
@@ -118,6 +112,9 @@ func (j *Journal) sync() {
 		j.unsyncedFrom.Store(j.o.Now().UnixNano())
 	}
 	j.durable.Store(batch[len(batch)-1].last)
+	for _, c := range batch {
+		c.release()
+	}
 	j.moved.all()
 	j.forgetFailOpen()
 }

@@ -106,7 +106,7 @@ func (j *Journal) segmentAfter(lsn uint64, behind *segment) *segment {
 	defer j.mu.Unlock()
 	for i, s := range j.segments {
 		if behind != nil {
-			if s.number > behind.number {
+			if s.order > behind.order {
 				return s
 			}
 			continue

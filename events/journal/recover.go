@@ -80,7 +80,7 @@ func (j *Journal) readSegments() (*recovered, error) {
 		}
 	}
 	slices.SortFunc(j.segments, func(a, b *segment) int {
-		return cmp.Or(cmp.Compare(a.epoch, b.epoch), cmp.Compare(a.number, b.number))
+		return cmp.Or(cmp.Compare(a.epoch, b.epoch), cmp.Compare(a.order, b.order))
 	})
 	r := &recovered{j: j, open: map[string]*openRequest{}}
 	for _, s := range j.segments {
@@ -299,7 +299,7 @@ func (j *Journal) endEpoch(r *recovered) error {
 	boot := j.boot
 	rebooted := r.boot != digest(boot)
 	var err error
-	if j.cur, err = j.newSegment(j.lsn + 1); err != nil {
+	if j.cur, err = j.newSegment(j.lsn+1, j.seq, j.counters); err != nil {
 		return err
 	}
 	for _, o := range j.open {
@@ -367,7 +367,7 @@ func (j *Journal) beginEpoch(r *recovered) error {
 	j.durable.Store(j.lsn)
 	j.written.Store(j.lsn)
 	var err error
-	if j.cur, err = j.newSegment(j.lsn + 1); err != nil {
+	if j.cur, err = j.newSegment(j.lsn+1, j.seq, j.counters); err != nil {
 		return err
 	}
 	j.mark(events.CheckpointOpen)

@@ -18,10 +18,11 @@ import (
 // and never in the middle of an append. Its header, 128 bytes, tells whose and which it is:
 //
 //	magic 8 | version u32 | nonce u32 | epoch u64 | first lsn u64 | seq before it u64 | five counters u64 |
-//	journal id 16 | boot 16 | gateway u32 | crc u32
+//	journal id 16 | boot 16 | order u64 | gateway u32 | crc u32
 type segment struct {
 	name     string
-	number   uint64 // of the file; they only rise
+	number   uint64 // of the file's name
+	order    uint64 // of use: it only rises
 	file     File
 	size     int64
 	nonce    uint32
@@ -103,7 +104,7 @@ func (s *segment) begin(gateway string) error {
 		h = le.AppendUint64(h, v)
 	}
 	h = append(append(h, s.id[:]...), s.boot[:]...)
-	h = append(h, make([]byte, segmentHeader-8-len(h))...)
+	h = le.AppendUint64(h, s.order)
 	h = le.AppendUint32(h, crc32.Checksum([]byte(gateway), castagnoli))
 	h = le.AppendUint32(h, crc32.Checksum(h, castagnoli))
 	_, err := s.file.WriteAt(h, 0)
@@ -140,6 +141,7 @@ func (s *segment) readHeader(gateway string) error {
 	}
 	copy(s.id[:], h[80:])
 	copy(s.boot[:], h[96:])
+	s.order = le.Uint64(h[112:])
 	s.off, s.last = segmentHeader, s.first-1
 	return nil
 }
@@ -171,8 +173,9 @@ func scan(b []byte, nonce uint32, off int, visit func(f frame, off int, hole boo
 	return end, torn, nil
 }
 
-// newSegment takes the spare, or makes one where there is none yet. j.mu is held.
-func (j *Journal) newSegment(first uint64) (*segment, error) {
+// newSegment takes the spare, or makes one where there is none yet. Its header says where numbers and counters stood before its first
+// record. j.mu is held.
+func (j *Journal) newSegment(first, seq uint64, counters events.Counters) (*segment, error) {
 	var s *segment
 	select {
 	case s = <-j.spare:
@@ -185,8 +188,12 @@ func (j *Journal) newSegment(first uint64) (*segment, error) {
 		}
 		s = &segment{name: name, number: number, file: f, size: j.o.SegmentBytes}
 	}
-	s.epoch, s.first, s.seq, s.counters = j.epoch, first, j.seq, j.counters
+	s.epoch, s.first, s.seq, s.counters = j.epoch, first, seq, counters
 	s.boot = digest(j.boot)
+	s.order = 1
+	if n := len(j.segments); n > 0 {
+		s.order = j.segments[n-1].order + 1
+	}
 	s.id = digest(j.id)
 	if raw, err := hex.DecodeString(j.id); err == nil && len(raw) == len(s.id) {
 		copy(s.id[:], raw)
