@@ -230,7 +230,7 @@ func (s *streamRun) frames(yield func([]byte, error) bool) {
 			broken = err
 			s.finish(err)
 			if !gone {
-				yield(nil, s.shown(err))
+				yield(nil, failure(resp, err))
 			}
 			return
 		}
@@ -254,14 +254,6 @@ func (s *streamRun) frames(yield func([]byte, error) bool) {
 	if gone { // drained to its end
 		broken = nil
 	}
-}
-
-// shown is the error that ends a stream, as its client is told.
-func (s *streamRun) shown(err error) error {
-	if adapters.Cancelled(err) {
-		return cancelError(err)
-	}
-	return err
 }
 
 // finish settles the attempt and closes the request, once, through the request's actor.

@@ -116,23 +116,8 @@ func (r *requestActor) closing(e *ended, verdict *adapters.Error) *events.Reques
 func (r *requestActor) verdict(e *ended) *adapters.Error {
 	resp := e.resp
 	switch {
-	case e.err != nil && adapters.Cancelled(e.err):
-		return cancelError(e.err)
 	case e.err != nil:
-		var said *adapters.Error
-		if errors.As(e.err, &said) {
-			if said.RetryAfter == 0 {
-				said.RetryAfter = resp.RetryAfter
-			}
-			return said
-		}
-		if resp.ErrorClass == events.ErrorTimeout {
-			return &adapters.Error{Code: adapters.CodeUpstreamTimeout, Message: "the provider did not answer in time", Cause: e.err}
-		}
-		if resp.ErrorClass == events.ErrorInternal {
-			return &adapters.Error{Code: adapters.CodeInternal, Message: "the gateway could not handle the request", Cause: e.err}
-		}
-		return &adapters.Error{Code: adapters.CodeUpstreamError, Message: "the provider could not be reached or broke off", Cause: e.err}
+		return failure(resp, e.err)
 	case resp.Outcome == adapters.OutcomeSuccess:
 		return nil
 	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusPaymentRequired, resp.StatusCode == http.StatusForbidden:
@@ -141,6 +126,25 @@ func (r *requestActor) verdict(e *ended) *adapters.Error {
 		return nil // the provider's own words
 	}
 	return &adapters.Error{Code: adapters.CodeUpstreamError, Message: "the provider's answer was not usable", RetryAfter: resp.RetryAfter}
+}
+
+// failure is what the client is told of an attempt that gave no answer, or half of one.
+func failure(resp *adapters.ProviderResponse, err error) *adapters.Error {
+	var said *adapters.Error
+	switch {
+	case adapters.Cancelled(err):
+		return cancelError(err)
+	case errors.As(err, &said): // the dialect's own
+		if said.RetryAfter == 0 {
+			said.RetryAfter = resp.RetryAfter
+		}
+		return said
+	case resp.ErrorClass == events.ErrorTimeout:
+		return &adapters.Error{Code: adapters.CodeUpstreamTimeout, Message: "the provider did not answer in time", Cause: err}
+	case resp.ErrorClass == events.ErrorInternal:
+		return &adapters.Error{Code: adapters.CodeInternal, Message: "the gateway could not handle the request", Cause: err}
+	}
+	return &adapters.Error{Code: adapters.CodeUpstreamError, Message: "the provider could not be reached or broke off", Cause: err}
 }
 
 // cancelError is what a cancelled request would be told, were its client still there.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/tollhouse/tollhouse/adapters/wire/sse"
@@ -56,7 +57,7 @@ type streamCall struct {
 	reader  StreamReader
 	scratch *[]byte
 	idle    *time.Timer
-	cause   error // of the idle timer, where it fires
+	cause   atomic.Pointer[error] // of the timer, where it fires
 
 	held   []byte // opening frames and the first content
 	filled chan error
@@ -78,12 +79,20 @@ func (s *streamCall) unstreamed() (*ProviderResponse, error) {
 	return s.resp, nil
 }
 
-// watch bounds the wait for what comes next.
+// watch bounds the wait for what comes next. One timer serves the whole stream: it is set again before each read.
 func (s *streamCall) watch(d time.Duration, cause error) {
 	if d <= 0 {
 		return
 	}
-	s.idle = time.AfterFunc(d, func() { s.cancel(cause) })
+	if s.idle == nil {
+		s.cause.Store(&cause)
+		s.idle = time.AfterFunc(d, func() { s.cancel(*s.cause.Load()) })
+		return
+	}
+	if *s.cause.Load() != cause {
+		s.cause.Store(&cause)
+	}
+	s.idle.Reset(d)
 }
 
 // open reads until the first content, the end, or the limits of holding.
@@ -252,9 +261,6 @@ func (s *streamCall) next() error {
 	d := s.t.Endpoint.Timeouts.Idle
 	if s.final {
 		d = lingerTime
-	}
-	if s.idle != nil {
-		s.idle.Stop()
 	}
 	s.watch(d, ErrTimeoutIdle)
 	if s.filled != nil {

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -86,7 +85,6 @@ type Server struct {
 	metrics  *metrics
 	inFlight atomic.Int64
 	draining atomic.Bool
-	live     sync.WaitGroup
 }
 
 // maxHeaderBytes bounds a request's header.

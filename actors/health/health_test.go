@@ -11,8 +11,10 @@ var now = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 func TestPermitsNeverExceedTheLimitNorLeak(t *testing.T) {
 	e := Endpoint{Limit: 2}
-	if !e.Acquire(now) || !e.Acquire(now) || e.Acquire(now) {
-		t.Fatal("two permits, and not a third")
+	for i, want := range []bool{true, true, false} {
+		if e.Acquire(now) != want {
+			t.Fatalf("permit %d of 2: %v", i+1, !want)
+		}
 	}
 	e.Release(now, Report{})
 	if !e.Acquire(now) {

@@ -54,14 +54,12 @@ func Resolve(s *Snapshot, c *Consumer, requestID, ref string, dialect adapters.D
 	for _, m := range rank(target.members, requestID) {
 		r.add(m.Registry, target.model, dialect, false)
 	}
-	if target.chain {
-		for _, f := range c.Fallback {
-			model := target.model
-			if f.Model != "" {
-				model = f.Model
-			}
-			r.add(f.Registry, model, dialect, true)
+	for _, f := range target.fallback {
+		model := target.model
+		if f.Model != "" {
+			model = f.Model
 		}
+		r.add(f.Registry, model, dialect, true)
 	}
 	if len(r.Candidates) == 0 {
 		return r, r.none(target)
@@ -93,7 +91,7 @@ func (r *Route) none(target target) error {
 		serves = serves || strings.HasPrefix(p.Reason, "speaks ")
 	}
 	switch {
-	case len(target.members) == 0:
+	case len(target.members)+len(target.fallback) == 0:
 		return &adapters.Error{
 			Code: adapters.CodeNoRegistryInPool, Message: "no registry is in this key's pool", Cause: ErrNoBackendsInPool,
 		}
@@ -111,13 +109,13 @@ func (r *Route) none(target target) error {
 
 // target is a parsed model reference.
 type target struct {
-	model   string
-	members []Member
-	chain   bool // the fallbacks stand behind it
+	model    string
+	members  []Member
+	fallback []Fallback // behind them
 }
 
 func parse(s *Snapshot, c *Consumer, ref string) (target, error) {
-	t := target{chain: true}
+	t := target{fallback: c.Fallback}
 	if c.Pool != nil {
 		t.members = c.Pool.Members
 	}
@@ -140,8 +138,9 @@ func parse(s *Snapshot, c *Consumer, ref string) (target, error) {
 		if !ok || where == "" || model == "" {
 			return malformed("model %q: wants @REGISTRY/model or @PROVIDER/model", ref)
 		}
-		t.members, t.chain, name = named(s, t.members, c.Fallback, where), false, model
-		if len(t.members) == 0 {
+		t.members, t.fallback = named(s, t.members, c.Fallback, where)
+		name = model
+		if len(t.members)+len(t.fallback) == 0 {
 			return malformed("model %q: this key has no registry or provider %q", ref, where)
 		}
 	}
@@ -158,18 +157,24 @@ func parse(s *Snapshot, c *Consumer, ref string) (target, error) {
 	return t, nil
 }
 
-// named finds the consumer's registry of that name, else those of that provider. A key reaches only what it was given.
-func named(s *Snapshot, members []Member, fallback []Fallback, where string) (found []Member) {
-	all := slices.Clone(members)
-	for _, f := range fallback {
-		if !slices.ContainsFunc(all, func(m Member) bool { return m.Registry == f.Registry }) {
-			all = append(all, Member{Registry: f.Registry, Weight: 1})
+// named finds the consumer's registry of that name, else those of that provider. A key reaches only what it was given. The model is
+// the one that the reference names, also for a fallback that would have another.
+func named(s *Snapshot, members []Member, fallback []Fallback, where string) (named []Member, behind []Fallback) {
+	registry := s.Registries[where]
+	is := func(r *adapters.Registry) bool {
+		return r == registry || registry == nil && r.Provider.Name() == where
+	}
+	for _, m := range members {
+		if is(m.Registry) {
+			named = append(named, m)
 		}
 	}
-	if r := s.Registries[where]; r != nil {
-		return slices.DeleteFunc(all, func(m Member) bool { return m.Registry != r })
+	for _, f := range fallback {
+		if is(f.Registry) {
+			behind = append(behind, Fallback{Registry: f.Registry})
+		}
 	}
-	return slices.DeleteFunc(all, func(m Member) bool { return m.Registry.Provider.Name() != where })
+	return named, behind
 }
 
 // rank orders members by weighted rendezvous: the higher −w/ln(u), u drawn from the request id and the member, the earlier.

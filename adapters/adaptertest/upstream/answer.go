@@ -1,0 +1,147 @@
+package upstream
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// answer is one answer under way.
+type answer struct {
+	s       *Server
+	w       http.ResponseWriter
+	r       *http.Request
+	e       *Entry
+	script  map[string]string
+	usage   Usage
+	dialect dialect
+}
+
+func (a *answer) run() {
+	a.w.Header().Set("X-Request-Id", "up-"+a.e.ResponseID)
+	switch {
+	case a.script["hang"] == "1":
+		<-a.r.Context().Done()
+	case a.script["status"] != "":
+		a.fail()
+	case a.script["empty"] != "":
+		a.status(http.StatusOK)
+	case a.script["garbage"] != "":
+		a.w.Header().Set("Content-Type", "application/json")
+		a.status(http.StatusOK)
+		_, _ = io.WriteString(a.w, `<html>{"id": this is not JSON`)
+	case a.e.Stream:
+		a.stream()
+	default:
+		a.whole()
+	}
+}
+
+func (a *answer) status(code int) {
+	a.s.note(func() { a.e.Status = code })
+	a.w.WriteHeader(code)
+}
+
+func (a *answer) fail() {
+	code, _ := strconv.Atoi(a.script["status"])
+	if v := a.script["retry_after"]; v != "" {
+		a.w.Header().Set("Retry-After", v)
+	}
+	a.w.Header().Set("Content-Type", "application/json")
+	a.status(code)
+	_, _ = io.WriteString(a.w, a.dialect.failure(fmt.Sprintf("scripted %d", code)))
+	a.s.note(func() { a.e.Completed = true })
+}
+
+func (a *answer) whole() {
+	body := a.dialect.whole(a.e, a.usage, a.script["nousage"] == "")
+	if a.script["overload"] != "" {
+		body = a.dialect.overload()
+	}
+	a.w.Header().Set("Content-Type", "application/json")
+	a.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	a.status(http.StatusOK)
+	if _, err := io.WriteString(a.w, body); err != nil {
+		return
+	}
+	a.completed()
+}
+
+// completed notes that the answer was written to its end.
+func (a *answer) completed() {
+	a.s.note(func() {
+		a.e.Completed = true
+		if a.script["nousage"] == "" && a.script["overload"] == "" {
+			a.e.Reported = a.usage
+		}
+	})
+}
+
+// write sends a piece; it reports false when the client is gone.
+func (a *answer) write(piece string) bool {
+	if _, err := io.WriteString(a.w, piece); err != nil {
+		return false
+	}
+	return http.NewResponseController(a.w).Flush() == nil && a.r.Context().Err() == nil
+}
+
+// cut closes the connection under the answer.
+func (a *answer) cut() {
+	if conn, _, err := http.NewResponseController(a.w).Hijack(); err == nil {
+		_ = conn.Close()
+	}
+}
+
+func (a *answer) stream() {
+	chunks, pace := 5, time.Millisecond
+	if n, err := strconv.Atoi(a.script["chunks"]); err == nil {
+		chunks = n
+	}
+	if d, err := time.ParseDuration(a.script["pace"]); err == nil {
+		pace = d
+	}
+	a.w.Header().Set("Content-Type", "text/event-stream")
+	a.status(http.StatusOK)
+	if a.script["overload"] != "" {
+		a.write(a.dialect.overloadEvent())
+		return
+	}
+	if a.script["endless"] != "" {
+		for a.write("data: " + strings.Repeat("x", 1<<20)) {
+		}
+		return
+	}
+	if !a.write(a.dialect.open(a.e, a.usage)) {
+		return
+	}
+	cutAt, _ := strconv.Atoi(a.script["cut"])
+	for i := range chunks {
+		if a.script["cut"] == "mid" && i == 1 {
+			a.write(a.dialect.chunk(a.e, i)[:20])
+			a.cut()
+			return
+		}
+		if cutAt > 0 && i == cutAt {
+			a.cut()
+			return
+		}
+		if !a.write(a.dialect.chunk(a.e, i)) {
+			return
+		}
+		a.s.note(func() { a.e.Chunks++ })
+		if a.script["hang"] == "stream" {
+			<-a.r.Context().Done()
+			return
+		}
+		if a.script["ping"] != "" && !a.write(a.dialect.ping()) {
+			return
+		}
+		time.Sleep(pace)
+	}
+	if a.write(a.dialect.end(a.e, a.usage, a.script["nousage"] == "")) {
+		a.completed()
+	}
+}
