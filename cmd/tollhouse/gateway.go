@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tollhouse/tollhouse/actors"
+	"github.com/tollhouse/tollhouse/actors/routing"
+	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/all"
+	"github.com/tollhouse/tollhouse/analytics/prices"
+	"github.com/tollhouse/tollhouse/events/journal"
+	"github.com/tollhouse/tollhouse/events/kafka"
+	"github.com/tollhouse/tollhouse/events/relay"
+	"github.com/tollhouse/tollhouse/ingress"
+	"github.com/tollhouse/tollhouse/ingress/admin"
+)
+
+// gatewayCmd runs the gateway against a Kafka.
+type gatewayCmd struct{}
+
+func (*gatewayCmd) Run(ctx context.Context, c *cli, env environment) error {
+	p, err := c.newPart(env)
+	if err != nil {
+		return err
+	}
+	if p.cfg.Kafka == nil {
+		return useError{errors.New("kafka.brokers: must be given; `tollhouse up` brings a broker of its own")}
+	}
+	ready := func() error { return nil }
+	return ended(ctx, p.runGateway(ctx, ready))
+}
+
+// publishWithin is how long a gateway that ends goes on publishing; what is left its next start publishes.
+const publishWithin = 10 * time.Second
+
+// gateway is the running parts of one.
+type gateway struct {
+	*part
+	journal   *journal.Journal
+	publisher *kafka.Publisher
+	invoker   *adapters.Invoker
+	forwarder *actors.Forwarder
+	server    *ingress.Server
+	admin     *http.Server
+	listener  net.Listener
+	adminAt   net.Listener
+	othersOK  func() error // of what else runs in this process
+	draining  atomic.Bool
+}
+
+// runGateway serves until ctx ends, and then drains: requests first, then the journal, then what Kafka does not have yet.
+func (p *part) runGateway(ctx context.Context, othersOK func() error) error {
+	g := &gateway{part: p, othersOK: othersOK}
+	defer g.close()
+	if err := g.build(); err != nil {
+		return err
+	}
+	run, stop := errgroup.WithContext(context.WithoutCancel(ctx))
+	relayCtx, stopRelay := context.WithCancel(stop)
+	defer stopRelay()
+	run.Go(func() error { return ended(relayCtx, g.relay(relayCtx)) })
+	run.Go(func() error { return g.server.Serve(g.listener) })
+	run.Go(func() error {
+		if err := g.admin.Serve(g.adminAt); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	run.Go(func() error {
+		select {
+		case <-ctx.Done():
+		case <-stop.Done():
+		}
+		defer stopRelay()
+		return g.drain()
+	})
+	g.announce("admin", "http://"+g.adminAt.Addr().String())
+	g.announce("gateway", g.url())
+	return run.Wait()
+}
+
+func (g *gateway) url() string {
+	scheme := "http://"
+	if g.cfg.Gateway.TLS.Cert != "" {
+		scheme = "https://"
+	}
+	return scheme + g.listener.Addr().String()
+}
+
+// heapGrowth is Go's GOGC for a gateway, unless the environment sets one: its live heap is small, and at the default a collection
+// comes every few hundred requests.
+const heapGrowth = 300
+
+// build makes everything, and serves nothing yet.
+func (g *gateway) build() (err error) {
+	if _, set := g.env.getenv("GOGC"); !set {
+		debug.SetGCPercent(heapGrowth)
+	}
+	set, err := all.Set()
+	if err != nil {
+		return err
+	}
+	snapshot, err := buildSnapshot(g.cfg, set)
+	if err != nil {
+		return useError{err}
+	}
+	catalogue, err := prices.Load(g.cfg.Prices.File)
+	if err != nil {
+		return useError{fmt.Errorf("prices.file: %w", err)}
+	}
+	if g.publisher, err = kafka.NewPublisher(kafka.PublisherOptions{Connection: g.kafkaConnection(), Registerer: g.reg}); err != nil {
+		return useError{err}
+	}
+	// The journal comes last of what can fail by configuration: opening it begins an epoch.
+	if g.listener, err = net.Listen("tcp", g.cfg.Gateway.Listen); err != nil {
+		return fmt.Errorf("gateway.listen: %w", err)
+	}
+	if g.adminAt, err = net.Listen("tcp", g.cfg.Gateway.Admin); err != nil {
+		return fmt.Errorf("gateway.admin: %w", err)
+	}
+	tlsConfig, err := g.tls()
+	if err != nil {
+		return useError{err}
+	}
+	g.journal, err = journal.Open(journal.Options{
+		Dir: filepath.Join(g.cfg.DataDir, "journal"), GatewayID: g.cfg.Gateway.ID, Version: version(),
+		Sync: journal.Sync(g.cfg.Journal.Sync), MaxBytes: int64(g.cfg.Journal.MaxBytes), WhenFull: journal.WhenFull(g.cfg.Journal.WhenFull),
+		Logger: g.log, Registerer: g.reg,
+	})
+	if err != nil {
+		return err
+	}
+	g.invoker = adapters.NewProviderInvoker(adapters.InvokerOptions{
+		MaxResponseBody: int64(g.cfg.Limits.ResponseBody), MaxStreamEvent: int(g.cfg.Limits.StreamEvent),
+	})
+	g.forwarder, err = actors.NewForwarder(actors.Options{
+		Snapshot: snapshot, Invoker: g.invoker, Recorder: g.journal, Logger: g.log, Registerer: g.reg,
+	})
+	if err != nil {
+		return useError{err}
+	}
+	g.server = ingress.NewServer(g.ingressOptions(snapshot, set, catalogue, tlsConfig))
+	g.admin = &http.Server{
+		Handler: admin.Handler(admin.Options{
+			Version: version(), Ready: g.ready, Gather: g.reg, Key: g.cfg.Gateway.AdminKey.Reveal(),
+		}),
+		ReadHeaderTimeout: 10 * time.Second,
+	}
+	return nil
+}
+
+func (g *gateway) tls() (*tls.Config, error) {
+	if g.cfg.Gateway.TLS.Cert == "" {
+		return nil, nil
+	}
+	pair, err := tls.LoadX509KeyPair(g.cfg.Gateway.TLS.Cert, g.cfg.Gateway.TLS.Key)
+	if err != nil {
+		return nil, fmt.Errorf("gateway.tls: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
+
+func (g *gateway) ingressOptions(s *routing.Snapshot, set *adapters.Set, catalogue *prices.Catalogue, t *tls.Config) ingress.Options {
+	c, l := &g.cfg.Gateway, &g.cfg.Limits
+	return ingress.Options{
+		GatewayID: c.ID, Forwarder: g.forwarder, Snapshot: func() *routing.Snapshot { return s }, Set: set, Models: catalogue.Models(),
+		Ready: g.ready, Logger: g.log, Registerer: g.reg, CORS: c.CORS, TLS: t,
+		MaxBody: int64(l.RequestBody), MaxInFlight: l.InFlight, MaxLabels: l.Labels,
+		Header: c.Timeouts.Header.Duration(), Body: c.Timeouts.Body.Duration(), Write: c.Timeouts.Write.Duration(), Idle: c.Timeouts.Idle.Duration(),
+	}
+}
+
+// ready is nil while new work is taken. Neither Kafka nor ClickHouse is needed for that.
+func (g *gateway) ready() error {
+	if g.draining.Load() {
+		return errors.New("shutting down")
+	}
+	if err := g.journal.Healthy(); err != nil {
+		return err
+	}
+	return g.othersOK()
+}
+
+// relay publishes what the journal holds, from the moment that there is a topic.
+func (g *gateway) relay(ctx context.Context) error {
+	if err := g.topic(ctx, g.publisher.Client); err != nil {
+		return err
+	}
+	findings, err := g.publisher.CheckTopic(ctx, g.topicName())
+	if err != nil && ctx.Err() == nil {
+		g.log.Warn("the topic's settings could not be read", "err", err)
+	}
+	for _, f := range findings {
+		g.log.Error("the topic is not set as the books need it", "topic", g.topicName(), "setting", f.String())
+	}
+	return relay.New(relay.Options{
+		Journal: g.journal, Publisher: g.publisher, Topic: g.topicName(), GatewayID: g.cfg.Gateway.ID, Logger: g.log, Registerer: g.reg,
+	}).Run(ctx)
+}
+
+// drain ends the requests within the grace period, seals the journal, and publishes what is left for a while.
+func (g *gateway) drain() error {
+	g.draining.Store(true)
+	g.server.BeginDrain()
+	g.log.Info("draining", "grace", g.cfg.Gateway.Grace.Duration())
+	grace, cancel := context.WithTimeout(context.Background(), g.cfg.Gateway.Grace.Duration())
+	defer cancel()
+	if err := g.forwarder.Drain(grace); err != nil {
+		g.log.Warn("requests were cut at the end of the grace period", "err", err)
+	}
+	last, cancelLast := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancelLast()
+	_ = g.server.Shutdown(last)
+	if err := g.journal.Seal(); err != nil {
+		return fmt.Errorf("seal the journal: %w", err)
+	}
+	deadline := time.Now().Add(publishWithin)
+	for g.journal.Stats().Unpublished > 0 && time.Now().Before(deadline) {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if n := g.journal.Stats().Unpublished; n > 0 {
+		g.log.Warn("events are left for the next start to publish", "events", n)
+	}
+	_ = g.admin.Close()
+	return nil
+}
+
+func (g *gateway) close() {
+	for _, ln := range []net.Listener{g.listener, g.adminAt} {
+		if ln != nil {
+			_ = ln.Close()
+		}
+	}
+	if g.journal != nil {
+		if err := g.journal.Stop(); err != nil {
+			g.log.Error("the journal did not end well", "err", err)
+		}
+	}
+	if g.publisher != nil {
+		_ = g.publisher.Close()
+	}
+	if g.invoker != nil {
+		g.invoker.Close()
+	}
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tollhouse/tollhouse/actors/routing"
+	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/cmd/tollhouse/config"
+)
+
+// buildSnapshot turns the configuration into what routing works on. The configuration is validated; what is found here
+// is what only the providers know: their options and the form of their addresses.
+func buildSnapshot(cfg *config.Config, set *adapters.Set) (*routing.Snapshot, error) {
+	s := &routing.Snapshot{Registries: map[string]*adapters.Registry{}, Pools: map[string]*routing.Pool{}}
+	var wrong []error
+	for i := range cfg.Registries {
+		r, errs := buildRegistry(&cfg.Registries[i], set)
+		for _, err := range errs {
+			wrong = append(wrong, fmt.Errorf("registries[%d]: %w", i, err))
+		}
+		if r != nil {
+			s.Registries[r.Name] = r
+		}
+	}
+	for name, p := range cfg.Pools {
+		s.Pools[name] = buildPool(s, name, &p)
+	}
+	for i := range cfg.Consumers {
+		if err := addConsumer(s, &cfg.Consumers[i]); err != nil {
+			wrong = append(wrong, fmt.Errorf("consumers[%d]: %w", i, err))
+		}
+	}
+	return s, errors.Join(wrong...)
+}
+
+func buildRegistry(c *config.Registry, set *adapters.Set) (*adapters.Registry, []error) {
+	provider := set.Provider(c.Provider)
+	if provider == nil {
+		return nil, []error{fmt.Errorf("provider: %q is not one of %s", c.Provider, strings.Join(set.ProviderNames(), ", "))}
+	}
+	r := &adapters.Registry{
+		Name: c.Name, Provider: provider, Models: c.Models, ModelMap: c.ModelMap, Balance: c.Balance,
+		Options: c.Options, Timeouts: timeouts(c.Timeouts, defaultTimeouts),
+	}
+	var wrong []error
+	for i := range c.Endpoints {
+		e, err := buildEndpoint(&c.Endpoints[i], r)
+		if err != nil {
+			wrong = append(wrong, fmt.Errorf("endpoints[%d].%w", i, err))
+			continue
+		}
+		r.Endpoints = append(r.Endpoints, e)
+	}
+	return r, append(wrong, provider.Check(r)...)
+}
+
+func buildEndpoint(c *config.Endpoint, r *adapters.Registry) (*adapters.Endpoint, error) {
+	base, err := url.Parse(c.BaseURL)
+	if err != nil {
+		return nil, fmt.Errorf("base_url: %w", err)
+	}
+	header := http.Header{}
+	for name, value := range c.Headers {
+		header.Set(name, value)
+	}
+	return &adapters.Endpoint{
+		Name: c.Name, BaseURL: base, APIKey: adapters.Secret(c.APIKey.Reveal()), Weight: c.Weight,
+		MaxConcurrency: c.MaxConcurrency, Header: header, Options: c.Options,
+		Timeouts: timeouts(c.Timeouts, r.Timeouts),
+	}, nil
+}
+
+func buildPool(s *routing.Snapshot, name string, c *config.Pool) *routing.Pool {
+	p := &routing.Pool{Name: name, Balance: c.Balance}
+	for _, m := range c.Members {
+		if r := s.Registries[m.Registry]; r != nil {
+			p.Members = append(p.Members, routing.Member{Registry: r, Weight: m.Weight})
+		}
+	}
+	return p
+}
+
+func addConsumer(s *routing.Snapshot, c *config.Consumer) error {
+	consumer := &routing.Consumer{
+		Name: c.Name, Labels: c.Labels,
+		Models:  routing.ModelPolicy{Allow: c.Models.Allow, Default: c.Models.Default, Aliases: c.Models.Aliases},
+		Retry:   routing.RetryPolicy{MaxAttempts: c.Retry.MaxAttempts, Budget: c.Retry.Budget.Duration()},
+		Lenient: c.Translation == "lenient", Drain: c.OnDisconnect == "drain",
+	}
+	for _, on := range c.Retry.On {
+		consumer.Retry.On = append(consumer.Retry.On, routing.Trigger(on))
+	}
+	if c.Pool.Name != "" {
+		consumer.Pool = s.Pools[c.Pool.Name]
+	} else {
+		consumer.Pool = buildPool(s, "", &config.Pool{Members: c.Pool.Members})
+	}
+	for _, f := range c.Fallback {
+		if r := s.Registries[f.Registry]; r != nil {
+			consumer.Fallback = append(consumer.Fallback, routing.Fallback{Registry: r, Model: f.Model})
+		}
+	}
+	s.Consumers = append(s.Consumers, consumer)
+	for i, key := range c.Keys {
+		hash, err := keyHash(key.Reveal())
+		if err != nil {
+			return fmt.Errorf("keys[%d]: %w", i, err)
+		}
+		if !s.AddKey(hash, consumer) {
+			return fmt.Errorf("keys[%d]: this key is given twice", i)
+		}
+	}
+	return nil
+}
+
+// keyHash reads a key as the configuration gives it: itself, or `sha256:` and the hash it is kept as.
+func keyHash(key string) (hash routing.KeyHash, err error) {
+	digits, hashed := strings.CutPrefix(key, "sha256:")
+	if !hashed {
+		return routing.HashKey(key), nil
+	}
+	if n, err := hex.Decode(hash[:], []byte(digits)); err != nil || n != len(hash) {
+		return hash, errors.New("sha256: wants 64 hex digits")
+	}
+	return hash, nil
+}
+
+// defaultTimeouts of an attempt.
+var defaultTimeouts = adapters.Timeouts{
+	Connect: 5 * time.Second, FirstByte: 2 * time.Minute, Idle: time.Minute, Total: 10 * time.Minute,
+}
+
+// timeouts fills what a configuration leaves out.
+func timeouts(c config.Timeouts, absent adapters.Timeouts) adapters.Timeouts {
+	t := adapters.Timeouts{
+		Connect: c.Connect.Duration(), FirstByte: c.FirstByte.Duration(),
+		Idle: c.Idle.Duration(), Total: c.Total.Duration(),
+	}
+	if t.Connect == 0 {
+		t.Connect = absent.Connect
+	}
+	if t.FirstByte == 0 {
+		t.FirstByte = absent.FirstByte
+	}
+	if t.Idle == 0 {
+		t.Idle = absent.Idle
+	}
+	if t.Total == 0 {
+		t.Total = absent.Total
+	}
+	return t
+}
