@@ -290,6 +290,7 @@ func (r *requestActor) finish(relay, last *ended) {
 		r.close(relay, err)
 	}
 	r.over = true
+	relay.attempt = r.attempts // it may be an earlier one that tells the client most
 	s := step{kind: stepOver, end: relay}
 	if err != nil {
 		s.err = err

@@ -117,6 +117,7 @@ func (s *Server) deadline(w http.ResponseWriter) {
 func (s *Server) stream(w http.ResponseWriter, result *actors.ForwardResult, dialect adapters.Dialect) {
 	control := http.NewResponseController(w)
 	started := false
+	var deadline time.Time
 	for frame, err := range result.Stream {
 		if !started {
 			started = true
@@ -133,7 +134,11 @@ func (s *Server) stream(w http.ResponseWriter, result *actors.ForwardResult, dia
 			s.metrics.broken.Inc()
 			frame = dialect.RenderErrorFrame(e)
 		}
-		_ = control.SetWriteDeadline(s.o.Now().Add(s.o.Write))
+		// A deadline holds for a while: it is moved when a tenth of it has passed, not for every frame.
+		if now := s.o.Now(); deadline.Sub(now) < s.o.Write*9/10 {
+			deadline = now.Add(s.o.Write)
+			_ = control.SetWriteDeadline(deadline)
+		}
 		if _, writeErr := w.Write(frame); writeErr != nil {
 			return
 		}

@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -142,53 +145,42 @@ func TestUp(t *testing.T) {
 	s.audit(t) // with nothing running: the engine is started for the question
 }
 
-// Crashes and outages, in a short form; task chaos is the long one.
+// Crashes and outages: requests in flight while the gateway is killed and started again, round after round, and the broker, the
+// warehouse and the sink are away for part of it. TOLLHOUSE_CHAOS_ROUNDS makes it long (task chaos).
 func TestChaos(t *testing.T) {
+	rounds, inFlight := 4, 40
+	if n, err := strconv.Atoi(os.Getenv("TOLLHOUSE_CHAOS_ROUNDS")); err == nil {
+		rounds, inFlight = n, 200
+	}
 	s := newStack(t, "")
 	s.startAll("")
-	rounds, each := 3, 40
-	if testing.Short() {
-		rounds = 1
-	}
+	r := rand.New(rand.NewPCG(1, uint64(rounds)))
 	for round := range rounds {
-		var wg sync.WaitGroup
+		var clients sync.WaitGroup
 		base := s.parts["gateway"].address("gateway")
-		for i := range each {
-			c := call{mark: fmt.Sprintf("c%d-%d", round, i), stream: i%2 == 0, anthropic: i%3 == 0}
-			switch i % 5 {
-			case 0:
-				c.script = "chunks=40 pace=10ms"
-			case 1:
-				c.script = "delay=200ms"
-			case 2:
-				c.script = "status=500 first=1"
-			case 3:
-				c.stream, c.script, c.hangUp = true, "chunks=40 pace=10ms", 300
-			}
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				_, _, _, _ = c.send(base) // a client whose gateway dies gets an error, as it must
-			}()
+		for i := range inFlight {
+			c := chaosCall(round, i)
+			clients.Go(func() { _, _, _, _ = c.send(base) }) // a client whose gateway dies gets an error, as it must
 		}
-		time.Sleep(time.Duration(50+60*round) * time.Millisecond)
-		switch round {
-		case 1:
-			s.kill("sink")
-		case 2:
-			s.kill("warehouse")
+		time.Sleep(time.Duration(30+r.IntN(250)) * time.Millisecond)
+		victim := []string{"", "sink", "warehouse", "broker"}[round%4]
+		if victim != "" {
+			s.kill(victim)
 		}
 		s.kill("gateway")
-		wg.Wait()
-		if round == 2 {
-			s.restart("warehouse")
+		clients.Wait()
+		s.start("gateway", "gateway") // which needs none of the others
+		if status, body, _, err := (call{mark: fmt.Sprintf("alone-%d", round)}).send(s.parts["gateway"].address("gateway")); err != nil || status != http.StatusOK {
+			t.Errorf("round %d, without %s: %d %s %v", round, victim, status, body, err)
 		}
-		if s.parts["sink"] == nil {
+		switch victim {
+		case "sink":
 			s.start("sink", "")
+		case "warehouse", "broker":
+			s.restart(victim)
 		}
-		s.start("gateway", "gateway")
 	}
-	eventually(t, 30*time.Second, s.compare)
+	eventually(t, 90*time.Second, s.compare)
 	s.stop("gateway")
 	s.audit(t)
 	eventually(t, 10*time.Second, func() error {
@@ -198,4 +190,20 @@ func TestChaos(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// chaosCall is one of every kind: buffered and streamed, slow, failing once, and clients that hang up.
+func chaosCall(round, i int) call {
+	c := call{mark: fmt.Sprintf("c%d-%d", round, i), stream: i%2 == 0, anthropic: i%3 == 0}
+	switch i % 5 {
+	case 0:
+		c.script = "chunks=40 pace=10ms"
+	case 1:
+		c.script = "delay=200ms"
+	case 2:
+		c.script = "status=500 first=1"
+	case 3:
+		c.stream, c.script, c.hangUp = true, "chunks=40 pace=10ms", 300
+	}
+	return c
 }
