@@ -300,7 +300,7 @@ func TestEffectivelyOnce(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(7, 7))
 	r.Shuffle(len(copies), func(i, k int) { copies[i], copies[k] = copies[k], copies[i] })
-	store := &wobbly{Store: ClickHouse{Conn: b.conn}, r: r}
+	store := &wobbly{Store: ClickHouse{Conn: b.conn}, r: rand.New(rand.NewPCG(7, 8))}
 	for i := range 3 {
 		b.publish(copies[i*len(copies)/3 : (i+1)*len(copies)/3]...)
 		stop := b.run(store, rules{})

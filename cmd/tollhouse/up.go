@@ -56,6 +56,7 @@ func (*upCmd) Run(ctx context.Context, c *cli, env environment) error {
 
 // serve runs sink and gateway; the sink ends after the gateway.
 func (p *part) serve(ctx context.Context) error {
+	p.hello()
 	run, together := errgroup.WithContext(ctx)
 	sinkCtx, stopSink := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSink()
@@ -64,7 +65,6 @@ func (p *part) serve(ctx context.Context) error {
 		defer stopSink()
 		return ended(together, p.runGateway(together, func() error { return nil }))
 	})
-	p.hello()
 	return run.Wait()
 }
 

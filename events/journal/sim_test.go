@@ -273,6 +273,9 @@ func seeds() uint64 {
 	if n, err := strconv.ParseUint(os.Getenv("TOLLHOUSE_SIM_SEEDS"), 10, 64); err == nil {
 		return n
 	}
+	if testing.Short() {
+		return 5
+	}
 	return 20
 }
 
