@@ -19,6 +19,7 @@ func runProxy(upstream string) error {
 	transport.MaxIdleConnsPerHost = 2048
 	transport.MaxIdleConns = 0
 	transport.DisableCompression = true
+	transport.IdleConnTimeout = idle / 2
 	proxy := &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:     transport,
@@ -29,5 +30,5 @@ func runProxy(upstream string) error {
 		return err
 	}
 	fmt.Printf("proxy=http://%s\n", ln.Addr())
-	return (&http.Server{Handler: proxy, ReadHeaderTimeout: 10 * time.Second}).Serve(ln)
+	return (&http.Server{Handler: proxy, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idle}).Serve(ln)
 }

@@ -21,6 +21,9 @@ var answer = func() []byte {
 
 const streamChunks = 20
 
+// idle is longer than any pause between two slices: a connection that is closed under its next request is no fault of a contender.
+const idle = 10 * time.Minute
+
 // requestBody is what a client sends: 483 bytes.
 func requestBody(stream bool) string {
 	head := `{"model":"gpt-4o-mini","stream":` + strconv.FormatBool(stream)
@@ -56,7 +59,7 @@ func serveUpstream(pace time.Duration) (addr string, close func(), err error) {
 			return
 		}
 		stream(w, r, pace, strings.HasPrefix(string(body), `{"model":"hold"`))
-	}), ReadHeaderTimeout: 10 * time.Second}
+	}), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idle}
 	go func() { _ = srv.Serve(ln) }()
 	return ln.Addr().String(), func() { _ = srv.Close() }, nil
 }

@@ -100,7 +100,7 @@ func (g *gateway) url() string {
 
 // heapGrowth is Go's GOGC for a gateway, unless the environment sets one: its live heap is small, and at the default a collection
 // comes every few hundred requests.
-const heapGrowth = 300
+const heapGrowth = 200
 
 // build makes everything, and serves nothing yet.
 func (g *gateway) build() (err error) {

@@ -24,7 +24,7 @@ type PublisherOptions struct {
 	Connection
 	// BatchBytes bounds a batch and so a message, uncompressed.
 	BatchBytes int
-	// NoCompression sends without zstd. Tests in a testing/synctest bubble need it: kafka-go pools zstd's coders, which
+	// NoCompression sends without compression. Tests in a testing/synctest bubble may need it: kafka-go pools coders, which
 	// must not leave the bubble they were made in.
 	NoCompression bool
 	Registerer    prometheus.Registerer
@@ -51,7 +51,7 @@ func NewPublisher(o PublisherOptions) (*Publisher, error) {
 	if o.BatchBytes == 0 {
 		o.BatchBytes = DefaultBatchBytes
 	}
-	compression := kafka.Zstd
+	compression := kafka.Snappy // zstd's coders hold megabytes a partition, in the process that serves requests
 	if o.NoCompression {
 		compression = 0
 	}
