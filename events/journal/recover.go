@@ -33,6 +33,12 @@ func (j *Journal) start() error {
 	if err != nil {
 		return err
 	}
+	// What was read may stand in the page cache only. What follows builds on it, so it must not be lost any more.
+	for _, s := range j.segments {
+		if err := s.file.Sync(); err != nil {
+			return fmt.Errorf("sync %s: %w", s.name, err)
+		}
+	}
 	if old.epoch != 0 && !old.sealed {
 		if err := j.endEpoch(old); err != nil {
 			return err
