@@ -102,7 +102,8 @@ func (c *call) end() {
 // send makes the one request and returns when its answer's header is there.
 func (c *call) send() error {
 	provider := c.t.Registry.Provider
-	body, scratch, err := c.body()
+	// A rewritten body is not pooled: the transport may go on sending from it when the answer is there, or the attempt is over.
+	body, err := c.req.Dialect.Rewrite(nil, c.req, c.t.SentModel)
 	if err != nil {
 		return err
 	}
@@ -117,23 +118,11 @@ func (c *call) send() error {
 	c.resp.WroteRequestAt = c.v.Now()
 	c.up, err = tr.Call(httpReq, c.t.Ticket, c.t.Endpoint.Timeouts.Connect)
 	if err != nil {
-		// The transport may still be writing: what it writes from is left to the collector.
 		return err
 	}
-	putBuffer(scratch)
 	c.resp.StatusCode = c.up.StatusCode
 	c.resp.Headers, c.resp.UpstreamRequestID = downstreamHeader(c.up.Header)
 	return nil
-}
-
-// body is the client's, with the dialect's edits in pooled memory.
-func (c *call) body() (body []byte, scratch *[]byte, err error) {
-	scratch = getBuffer()
-	body, err = c.req.Dialect.Rewrite((*scratch)[:0], c.req, c.t.SentModel)
-	if err == nil && len(body) > 0 && len(c.req.Body) > 0 && &body[0] != &c.req.Body[0] {
-		*scratch = body
-	}
-	return body, scratch, err
 }
 
 // answer reads the facts of a whole body.

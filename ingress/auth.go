@@ -56,12 +56,17 @@ func secretOf(r *http.Request) (secret string, err error) {
 	return secret, err
 }
 
-// queryWithoutKey is the query that may go up.
+// queryWithoutKey is the query that may go up, as it was written.
 func queryWithoutKey(u *url.URL) string {
-	if !strings.Contains(u.RawQuery, "key") {
-		return u.RawQuery
+	if u.RawQuery == "" {
+		return ""
 	}
-	q := u.Query()
-	q.Del("key")
-	return q.Encode()
+	var kept []string
+	for part := range strings.SplitSeq(u.RawQuery, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(name); err != nil || plain != "key" {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, "&")
 }

@@ -7,7 +7,8 @@ import (
 	"mime"
 	"net/http"
 	"os"
-	"sync"
+	"strings"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -15,15 +16,14 @@ import (
 	"github.com/tollhouse/tollhouse/adapters"
 )
 
-// bodies are pooled; one that grew over maxPooled is left to the collector.
-var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+// maxAnnounced is what is set aside for a body because its length was announced; the rest has to arrive.
+const maxAnnounced = 64 << 10
 
-const maxPooled = 1 << 20
-
-func giveBack(b *bytes.Buffer) {
-	if b.Cap() <= maxPooled {
-		b.Reset()
-		bodies.Put(b)
+// limitBody bounds the time in which a body may arrive, whether we read it or net/http does, to find the next request behind one
+// that was refused. net/http lifts the deadline once it has the whole body.
+func (s *Server) limitBody(w http.ResponseWriter, r *http.Request) {
+	if r.Body != http.NoBody {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.o.Body))
 	}
 }
 
@@ -36,14 +36,15 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (*bytes.Buffer
 	if r.ContentLength > s.o.MaxBody {
 		return nil, s.tooLarge()
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(s.o.Now().Add(s.o.Body))
 	in, err := inflate(io.LimitReader(r.Body, s.o.MaxBody+1), r.Header.Get("Content-Encoding"), s.o.MaxBody)
 	if err != nil {
 		return nil, err
 	}
-	buf := bodies.Get().(*bytes.Buffer)
-	if r.ContentLength > 0 {
-		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+	// It is not pooled: an attempt's transport may go on sending from it when the attempt is over, and another client's prompt must
+	// not be what it sends then.
+	buf := new(bytes.Buffer)
+	if n := r.ContentLength; n > 0 {
+		buf.Grow(int(min(n, maxAnnounced)) + bytes.MinRead)
 	}
 	n, err := buf.ReadFrom(io.LimitReader(in, s.o.MaxBody+1))
 	switch {
@@ -57,7 +58,6 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (*bytes.Buffer
 	default:
 		err = adapters.InvalidRequest("", "the request's body could not be read")
 	}
-	giveBack(buf)
 	return nil, err
 }
 
@@ -79,7 +79,7 @@ func checkType(r *http.Request) error {
 
 // inflate undoes a client's Content-Encoding; the limit holds after it.
 func inflate(in io.Reader, encoding string, limit int64) (io.Reader, error) {
-	switch encoding {
+	switch strings.ToLower(encoding) {
 	case "", "identity":
 		return in, nil
 	case "gzip":

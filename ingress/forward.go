@@ -35,7 +35,6 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, to route) {
 		s.fail(w, r, err)
 		return
 	}
-	defer giveBack(body)
 	dialect := s.o.Set.Dialect(to.dialect)
 	inspected, err := dialect.Inspect(to.operation, to.path, body.Bytes())
 	if err != nil {
@@ -60,9 +59,9 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, to route) {
 	answerHeader(w.Header(), result.Headers, requestID(r))
 	if result.Stream != nil {
 		s.stream(w, result, dialect)
-		return
+	} else {
+		s.write(w, result)
 	}
-	s.write(w, result)
 }
 
 // clientContext is the client's, with causes: net/http cancels without one.
@@ -117,6 +116,7 @@ func (s *Server) deadline(w http.ResponseWriter) {
 func (s *Server) stream(w http.ResponseWriter, result *actors.ForwardResult, dialect adapters.Dialect) {
 	control := http.NewResponseController(w)
 	started := false
+	defer s.streamPanicked(w, dialect, &started)
 	var deadline time.Time
 	for frame, err := range result.Stream {
 		if !started {
@@ -146,4 +146,19 @@ func (s *Server) stream(w http.ResponseWriter, result *actors.ForwardResult, dia
 			return
 		}
 	}
+}
+
+// streamPanicked ends a stream that has begun as any other break does, with one frame; a panic before that has an answer of its own.
+func (s *Server) streamPanicked(w http.ResponseWriter, dialect adapters.Dialect, started *bool) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if !*started || p == http.ErrAbortHandler {
+		panic(p)
+	}
+	s.o.Logger.Error("a stream panicked", "panic", p)
+	s.metrics.broken.Inc()
+	s.deadline(w)
+	_, _ = w.Write(dialect.RenderErrorFrame(adapters.Errorf(adapters.CodeInternal, "the gateway could not handle the request")))
 }

@@ -63,18 +63,27 @@ func (s *Server) routes(e *echo.Echo) {
 	}
 }
 
+// nearest names the dialect that a request is in: its prefix says so, else its route, else its header.
+func nearest(r *http.Request) string {
+	for prefix, dialect := range prefixes {
+		if strings.HasPrefix(r.URL.Path, prefix+"/") {
+			return dialect
+		}
+	}
+	for _, route := range table {
+		if route.path == r.URL.Path {
+			return route.dialect
+		}
+	}
+	if strings.HasPrefix(r.URL.Path, "/v1/messages") || r.Header.Get("Anthropic-Version") != "" {
+		return anthropic
+	}
+	return openAI
+}
+
 // dialectOf is the nearest dialect to a path, for errors on paths that are no route: the client's SDK is to understand them.
 func (s *Server) dialectOf(r *http.Request) adapters.Dialect {
-	name := openAI
-	path := r.URL.Path
-	switch {
-	case strings.HasPrefix(path, "/anthropic/"), strings.HasPrefix(path, "/v1/messages"), r.Header.Get("Anthropic-Version") != "":
-		name = anthropic
-	}
-	if strings.HasPrefix(path, "/openai/") {
-		name = openAI
-	}
-	return s.o.Set.Dialect(name)
+	return s.o.Set.Dialect(nearest(r))
 }
 
 // unrouted answers a path or a method that is not in the table.

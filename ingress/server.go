@@ -148,6 +148,7 @@ func (s *Server) handler() http.Handler {
 		}
 		defer s.inFlight.Add(-1)
 		defer s.recovered(w, r)
+		s.limitBody(w, r)
 		switch {
 		case s.inFlight.Add(1) > int64(s.o.MaxInFlight):
 			s.fail(w, r, &adapters.Error{Code: adapters.CodeOverloaded, Message: "too many requests are under way", RetryAfter: time.Second})
