@@ -23,6 +23,8 @@ type forward struct {
 	cancel context.CancelCauseFunc
 	pid    *actor.PID
 	steps  chan step
+
+	stopClient, stopShutdown func() bool // take the hooks off
 }
 
 // Forward takes a request to its end, or, for a stream, to its first content. The error is an *adapters.Error, or one that
@@ -55,12 +57,11 @@ func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResul
 func (f *Forwarder) begin(ctx context.Context, in ForwardInput) *forward {
 	w := &forward{f: f, in: in, steps: make(chan step, 2)}
 	w.ctx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	r := &requestActor{f: f, ctx: w.ctx, in: in, steps: w.steps, accept: accept(in)}
 	// The client's end and the gateway's own are told apart by their causes.
-	stopClient := context.AfterFunc(ctx, func() { w.clientEnded(cause(ctx)) })
-	stopShutdown := context.AfterFunc(f.shutdown, func() { w.cancel(adapters.ErrShutdown) })
-	context.AfterFunc(w.ctx, func() { stopClient(); stopShutdown() })
-	w.pid = f.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return r }, actor.WithGuardian(stopOnPanic)))
+	w.stopClient = context.AfterFunc(ctx, func() { w.clientEnded(cause(ctx)) })
+	w.stopShutdown = context.AfterFunc(f.shutdown, func() { w.cancel(adapters.ErrShutdown) })
+	w.pid = f.system.Root.Spawn(requestProps)
+	f.system.Root.Send(w.pid, w)
 	return w
 }
 
@@ -78,6 +79,8 @@ func (w *forward) clientEnded(why error) {
 
 // done frees what the request holds.
 func (w *forward) done() {
+	w.stopClient()
+	w.stopShutdown()
 	w.cancel(nil)
 	w.f.live.Done()
 }
@@ -151,12 +154,14 @@ func (w *forward) headers(e *ended) http.Header {
 	if h == nil {
 		h = make(http.Header, 4)
 	}
-	h["X-Tollhouse-Request-Id"] = []string{w.in.Request.ID}
-	h["X-Tollhouse-Registry"] = []string{e.registry}
-	h["X-Tollhouse-Model"] = []string{e.sentModel}
-	h["X-Tollhouse-Attempts"] = []string{strconv.Itoa(int(e.attempt))}
+	// One piece of memory holds all of ours.
+	ours := [...]string{w.in.Request.ID, e.registry, e.sentModel, strconv.Itoa(int(e.attempt)), e.resp.UpstreamRequestID}
+	h["X-Tollhouse-Request-Id"] = ours[0:1:1]
+	h["X-Tollhouse-Registry"] = ours[1:2:2]
+	h["X-Tollhouse-Model"] = ours[2:3:3]
+	h["X-Tollhouse-Attempts"] = ours[3:4:4]
 	if e.resp.UpstreamRequestID != "" {
-		h["X-Tollhouse-Upstream-Request-Id"] = []string{e.resp.UpstreamRequestID}
+		h["X-Tollhouse-Upstream-Request-Id"] = ours[4:5:5]
 	}
 	if e.resp.Outcome == adapters.OutcomeRetryable && e.attempt > 1 {
 		h["X-Should-Retry"] = []string{"false"} // we did, and it is spent

@@ -105,7 +105,7 @@ func (f *Forwarder) spawnRegistry(r *adapters.Registry) error {
 	}
 	b := &balancerActor{registry: r, policy: policy, now: f.o.Now}
 	spawn := func(a actor.Actor) *actor.PID {
-		pid := f.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return a }, actor.WithGuardian(restartOnPanic)))
+		pid := f.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return a }, actor.WithGuardian(restartOnPanic), inline))
 		f.pids = append(f.pids, pid)
 		return pid
 	}

@@ -19,7 +19,7 @@ import (
 // goroutine that called Forward does, one step at a time, as this actor tells it:
 //
 //	state       on                    does                                          then
-//	new         Started               resolves; none: refuses                       choosing | over
+//	new         *forward              resolves; none: refuses                       choosing | over
 //	choosing    picked, an endpoint   step attempt                                  attempting
 //	choosing    picked, none          asks the next candidate; after the last: step
 //	                                  wait, or gives up                             choosing | waiting | over
@@ -52,6 +52,9 @@ type requestActor struct {
 	best      *ended // the failure worth relaying
 	over      bool
 }
+
+// requestProps make a request's actor; its first message says which request.
+var requestProps = actor.PropsFromProducer(func() actor.Actor { return new(requestActor) }, actor.WithGuardian(stopOnPanic), inline)
 
 // step is what the calling goroutine does next.
 type step struct {
@@ -90,8 +93,9 @@ type (
 // Receive handles a message.
 func (r *requestActor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
-	case *actor.Started:
-		r.self, r.root = c.Self(), r.f.system.Root
+	case *forward:
+		r.f, r.ctx, r.in, r.steps, r.accept = m.f, m.ctx, m.in, m.steps, accept(m.in)
+		r.self, r.root = c.Self(), m.f.system.Root
 		r.begin()
 	case picked:
 		r.picked(m)
@@ -106,7 +110,7 @@ func (r *requestActor) Receive(c actor.Context) {
 	case *ended:
 		r.ended(m)
 	case *actor.Stopping, *actor.Stopped:
-		if !r.over { // it panicked
+		if !r.over && r.f != nil { // it panicked
 			r.over = true
 			e := &ended{
 				resp: &adapters.ProviderResponse{Outcome: adapters.OutcomeTerminal, ErrorClass: events.ErrorInternal},

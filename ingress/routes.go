@@ -36,7 +36,7 @@ var prefixes = map[string]string{"/openai": openAI, "/anthropic": anthropic}
 func (s *Server) routes(e *echo.Echo) {
 	for _, r := range table {
 		handle := func(c echo.Context) error {
-			s.forward(c.Response(), c.Request(), r)
+			s.forward(c.Response().Writer, c.Request(), r)
 			return nil
 		}
 		e.Add(r.method, r.path, handle)
@@ -48,18 +48,18 @@ func (s *Server) routes(e *echo.Echo) {
 	}
 	for _, prefix := range []string{"", "/openai", "/anthropic"} {
 		handle := func(c echo.Context) error {
-			s.models(c.Response(), c.Request(), prefix)
+			s.models(c.Response().Writer, c.Request(), prefix)
 			return nil
 		}
 		e.GET(prefix+"/v1/models", handle)
 		e.GET(prefix+"/v1/models/*", handle)
 	}
 	e.RouteNotFound("/*", func(c echo.Context) error {
-		s.unrouted(c.Response(), c.Request())
+		s.unrouted(c.Response().Writer, c.Request())
 		return nil
 	})
 	e.HTTPErrorHandler = func(_ error, c echo.Context) { // Echo's own: a method that no route of the path has
-		s.unrouted(c.Response(), c.Request())
+		s.unrouted(c.Response().Writer, c.Request())
 	}
 }
 

@@ -31,6 +31,7 @@ func main() {
 	flag.StringVar(&o.binary, "tollhouse", "", "a built tollhouse binary (default: built now)")
 	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the gateway under load to this file, and measure nothing")
 	flag.BoolVar(&o.profileStream, "stream", false, "with -cpuprofile: under streamed load")
+	flag.BoolVar(&o.cpuOnly, "cpu", false, "CPU time only")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

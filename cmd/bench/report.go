@@ -72,6 +72,9 @@ func (b *bench) measure(g contender) (f figures, err error) {
 	if f.cpuStream, err = b.cpuRatio(g, true); err != nil {
 		return f, err
 	}
+	if b.cpuOnly {
+		return f, nil
+	}
 	if f.addedP50, f.addedP99, err = b.addedLatency(g); err != nil {
 		return f, err
 	}
@@ -91,13 +94,13 @@ func (b *bench) measure(g contender) (f figures, err error) {
 func (b *bench) slices(stream bool) (pairs, requests int) {
 	switch {
 	case b.quick && stream:
-		return 3, 400
+		return 9, 200
 	case b.quick:
-		return 4, 4000
+		return 15, 1500
 	case stream:
-		return 8, 1500
+		return 25, 400
 	}
-	return 12, 10_000
+	return 41, 3000
 }
 
 // noise is the yardstick measured against itself, slice by slice: how far a ratio of this run can be trusted.

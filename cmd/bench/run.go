@@ -18,6 +18,7 @@ type options struct {
 	profile string
 
 	profileStream bool
+	cpuOnly       bool
 }
 
 // bench is one run: the upstream, the yardstick and the gateways, each alone on its core while it is measured.

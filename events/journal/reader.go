@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -33,10 +34,12 @@ type cursor struct {
 	lsn      uint64 // every record up to here has been passed
 	returned uint64 // the last that was published
 	page     []byte
+	size     int // of the payloads that were returned last
+	count    int // and how many they were
 }
 
-// readPage is how much is read from a segment at once.
-const readPage = 1 << 20
+// maxPage is how much is read from a segment at once, at most.
+const maxPage = 1 << 20
 
 // Read returns published records whose lsn is `from` or higher, in order, and only such as are durable: what a restart could
 // forget is never published (R1). It waits for one until ctx ends, and returns none then. It is for one caller.
@@ -70,9 +73,14 @@ func (j *Journal) readNow(from uint64, maxRecords, maxBytes int) (records []Reco
 	limit := j.below()
 	c := &j.cursor
 	if c.seg == nil || from > c.lsn+1 || from <= c.returned {
-		*c = cursor{lsn: from - 1, page: c.page}
+		*c = cursor{lsn: from - 1, page: c.page, size: c.size, count: c.count}
 	}
-	for bytes := 0; c.lsn < limit && len(records) < maxRecords && bytes < maxBytes; {
+	// Payloads are copied, since the page is read over, but into one piece of memory, which is never used again: a request to a
+	// broker that was given up may still be sending from it.
+	payloads := make([]byte, 0, c.size)
+	records = make([]Record, 0, c.count)
+	defer func() { c.size, c.count = len(payloads), len(records) }()
+	for size := 0; c.lsn < limit && len(records) < maxRecords && size < maxBytes; {
 		if c.seg == nil {
 			if c.seg = j.segmentAfter(c.lsn, nil); c.seg == nil {
 				return records, nil
@@ -80,12 +88,15 @@ func (j *Journal) readNow(from uint64, maxRecords, maxBytes int) (records []Reco
 			c.off = segmentHeader
 		}
 		next := j.segmentAfter(c.lsn, c.seg)
-		done, err := c.page1(limit, next, func(f frame) bool {
+		done, err := c.readPage(limit, next, j.endOf(c.seg), func(f frame) bool {
 			if rec, ok := parseRecord(f, c.seg.epoch); ok {
+				at := len(payloads)
+				payloads = append(payloads, rec.Payload...)
+				rec.Payload = payloads[at:len(payloads):len(payloads)]
 				records, c.returned = append(records, rec), rec.LSN
-				bytes += len(rec.Payload)
+				size += len(rec.Payload)
 			}
-			return len(records) < maxRecords && bytes < maxBytes
+			return len(records) < maxRecords && size < maxBytes
 		})
 		if err != nil {
 			return records, err
@@ -119,12 +130,23 @@ func (j *Journal) segmentAfter(lsn uint64, behind *segment) *segment {
 	return nil
 }
 
-// page1 passes the frames of one page of the segment. It reports that the segment holds no more.
-func (c *cursor) page1(limit uint64, next *segment, take func(frame) bool) (done bool, err error) {
-	if c.page == nil {
-		c.page = make([]byte, readPage)
+// endOf is where a segment's records end, as far as that is known.
+func (j *Journal) endOf(s *segment) int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if s == j.cur {
+		return s.off
 	}
-	n, err := c.seg.file.ReadAt(c.page, c.off)
+	return s.size
+}
+
+// readPage passes the frames of one page of the segment, which ends at segmentEnd. It reports that the segment holds no more.
+func (c *cursor) readPage(limit uint64, next *segment, segmentEnd int64, take func(frame) bool) (done bool, err error) {
+	want := int(min(segmentEnd-c.off, maxPage))
+	if cap(c.page) < want {
+		c.page = make([]byte, min(max(want, 2*cap(c.page)), maxPage))
+	}
+	n, err := c.seg.file.ReadAt(c.page[:max(want, 0)], c.off)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return false, fmt.Errorf("read %s: %w", c.seg.name, err)
 	}
@@ -164,7 +186,7 @@ func parseRecord(f frame, epoch uint64) (Record, bool) {
 	r := Record{
 		LSN: f.lsn, Epoch: epoch, Seq: binary.LittleEndian.Uint64(f.payload), Seal: f.kind == typeSeal,
 		Time:    time.UnixMicro(int64(binary.LittleEndian.Uint64(f.payload[8:]))).UTC(),
-		Payload: append([]byte(nil), f.payload[publishHeader:]...),
+		Payload: f.payload[publishHeader:],
 	}
 	switch f.kind {
 	case typeSettle:
@@ -177,8 +199,9 @@ func parseRecord(f frame, epoch uint64) (Record, bool) {
 		r.Type = events.TypeCheckpoint
 	}
 	// The event id comes first and holds nothing that JSON would escape; the key is what stands before its first slash.
-	if rest, ok := strings.CutPrefix(string(r.Payload[:min(len(r.Payload), 512)]), `{"event_id":"`); ok {
-		r.EventID, _, _ = strings.Cut(rest, `"`)
+	if rest, ok := bytes.CutPrefix(r.Payload, []byte(`{"event_id":"`)); ok {
+		id, _, _ := bytes.Cut(rest, []byte(`"`))
+		r.EventID = string(id)
 	}
 	r.Key, _, _ = strings.Cut(r.EventID, "/")
 	return r, r.Key != ""

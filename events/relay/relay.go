@@ -28,7 +28,7 @@ const (
 	firstBackoff = 100 * time.Millisecond
 	lastBackoff  = 5 * time.Second
 	// linger gathers a batch: each partition of each batch is a request of its own, and costs as much as many records.
-	linger = 100 * time.Millisecond
+	linger = 200 * time.Millisecond
 	// barrierEvery is how often barriers follow a gateway that is busy; barrierIdle is how soon after its last record.
 	barrierEvery = 10 * time.Second
 	barrierIdle  = 500 * time.Millisecond
@@ -65,9 +65,10 @@ type Options struct {
 // Relay is one gateway's.
 type Relay struct {
 	Options
-	metrics metrics
-	next    uint64 // lsn to read from
-	epochs  map[uint64]*progress
+	metrics  metrics
+	next     uint64 // lsn to read from
+	epochs   map[uint64]*progress
+	messages []*message.Message // used again for each batch
 }
 
 // progress is how far Kafka has one epoch's numbers.
@@ -198,9 +199,8 @@ func (r *Relay) publishEpoch(ctx context.Context, batch []journal.Record) error 
 // send sends what is not acknowledged yet, once, and marks what is. A record that the broker finds too large is sent again by itself
 // only, so that it holds up nothing but what comes behind it: it stalls the relay with its name, it is never skipped.
 func (r *Relay) send(ctx context.Context, batch []journal.Record, acked, large []bool) error {
-	var messages []*message.Message
-	var at []int
-	add := func(i int) { messages, at = append(messages, r.message(&batch[i])), append(at, i) }
+	messages, at := r.messages[:0], make([]int, 0, len(batch))
+	add := func(i int) { messages, at = append(messages, r.message(len(at), &batch[i])), append(at, i) }
 	for i := range batch {
 		if !acked[i] && !large[i] {
 			add(i)
@@ -290,20 +290,27 @@ func (r *Relay) barrier(epoch, acked uint64, partition, partitions int) (*messag
 	return m, nil
 }
 
-func (r *Relay) message(rec *journal.Record) *message.Message {
-	m := message.NewMessage(rec.EventID, rec.Payload)
+// message makes the nth message of a batch. Messages, but not their payloads, are used again with the next batch: a publisher is
+// done with them when it returns, and making one costs more than all else that is done with it here.
+func (r *Relay) message(n int, rec *journal.Record) *message.Message {
+	if n == len(r.messages) {
+		m := message.NewMessage("", nil)
+		m.Metadata = make(message.Metadata, 10)
+		r.messages = append(r.messages, m)
+	}
+	m := r.messages[n]
+	m.UUID, m.Payload = rec.EventID, rec.Payload
 	setHeaders(m, rec.Type, rec.EventID, r.GatewayID, rec.Time, rec.Epoch, rec.Seq)
 	m.Metadata.Set(kafka.MetadataKey, rec.Key)
 	return m
 }
 
 func setHeaders(m *message.Message, eventType, id, gateway string, at time.Time, epoch, seq uint64) {
-	m.Metadata = message.Metadata{
-		events.HeaderID: id, events.HeaderType: eventType, events.HeaderSource: gateway,
-		events.HeaderTime: at.UTC().Format(events.TimeFormat), events.HeaderSpecVersion: "1.0",
-		events.HeaderContentType: "application/json", events.HeaderGatewayID: gateway,
-		events.HeaderEpoch: strconv.FormatUint(epoch, 10), events.HeaderSeq: strconv.FormatUint(seq, 10),
-	}
+	h := m.Metadata
+	h[events.HeaderID], h[events.HeaderType], h[events.HeaderSource] = id, eventType, gateway
+	h[events.HeaderTime], h[events.HeaderSpecVersion] = at.UTC().Format(events.TimeFormat), "1.0"
+	h[events.HeaderContentType], h[events.HeaderGatewayID] = "application/json", gateway
+	h[events.HeaderEpoch], h[events.HeaderSeq] = strconv.FormatUint(epoch, 10), strconv.FormatUint(seq, 10)
 }
 
 // sleep waits d, give or take half.
