@@ -176,12 +176,16 @@ type streamRun struct {
 	start   *events.Start
 	claimed atomic.Bool // by who reads it, or by who cancels it unread
 	ended   bool
+	frame   int
 	noted   time.Time
 	unhook  func() bool
 }
 
-// notesEvery is how often a long stream says how far it is.
-const notesEvery = 5 * time.Second
+// A long stream says how far it is every notesEvery, and looks at the clock every few frames.
+const (
+	notesEvery  = 5 * time.Second
+	clockFrames = 8
+)
 
 // streaming is the result of a stream whose first content is there. From here on it cannot be tried elsewhere.
 func (w *forward) streaming(e *ended, start *events.Start) *ForwardResult {
@@ -239,9 +243,9 @@ func (s *streamRun) frames(yield func([]byte, error) bool) {
 			}
 			return
 		}
-		if resp.Final() {
+		if s.frame++; resp.Final() {
 			s.finish(nil)
-		} else if s.f.o.Now().Sub(s.noted) >= notesEvery {
+		} else if s.frame%clockFrames == 0 && s.f.o.Now().Sub(s.noted) >= notesEvery {
 			s.note()
 		}
 		if gone || yield(frame, nil) {

@@ -73,12 +73,17 @@ func (j *Journal) file(kind, flags byte, lsn uint64, payload []byte) {
 			c.off = j.cur.off
 		}
 		j.chunks = append(j.chunks, c)
-		if n == 0 {
-			select {
-			case j.pending <- struct{}{}:
-			default:
-			}
-		}
+	}
+	wake := j.pending
+	switch {
+	case kind == typeNote:
+		wake = j.notes
+	case (kind == typeBegin || kind == typeStart) && j.o.Sync != SyncNone:
+		wake = nil // whoever appends it waits for it, and writes it
+	}
+	select {
+	case wake <- struct{}{}:
+	default:
 	}
 	nonce := uint32(0)
 	if j.cur != nil {

@@ -67,6 +67,7 @@ const (
 	reservePerAttempt = 32 << 10 // settle, close, notes and carry of one open attempt
 	maxLag            = time.Second
 	writeEvery        = time.Millisecond
+	notesEvery        = 10 * time.Millisecond // for notes alone, which refine an estimate
 	retryEvery        = time.Second
 )
 
@@ -155,6 +156,7 @@ type Journal struct {
 	moved        *broadcast   // whenever durable moves, or the journal fails
 	syncNow      chan struct{}
 	pending      chan struct{} // something waits to be written
+	notes        chan struct{} // a note does
 	dirty        chan struct{} // something waits to be durable
 	stop         chan struct{}
 	background   sync.WaitGroup
@@ -196,7 +198,7 @@ func Open(o Options) (*Journal, error) {
 	j := &Journal{
 		o: o, metrics: newMetrics(), unlock: unlock, open: map[string]*openRequest{}, spare: make(chan *segment, 1),
 		moved: newBroadcast(), syncNow: make(chan struct{}, 1), stop: make(chan struct{}),
-		pending: make(chan struct{}, 1), dirty: make(chan struct{}, 1), needSpare: make(chan struct{}, 1),
+		pending: make(chan struct{}, 1), notes: make(chan struct{}, 1), dirty: make(chan struct{}, 1), needSpare: make(chan struct{}, 1),
 	}
 	if err := j.start(); err != nil {
 		j.closeFiles()

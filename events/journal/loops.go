@@ -23,6 +23,17 @@ func (j *Journal) writeLoop() {
 				return
 			}
 			_ = j.flush() // a failure is kept, logged, and tried again
+		case <-j.notes: // any other record takes them along
+			select {
+			case <-j.stop:
+				return
+			case <-j.pending:
+				if !j.pause(writeEvery) {
+					return
+				}
+			case <-time.After(notesEvery):
+			}
+			_ = j.flush()
 		case <-marks.C:
 			j.mu.Lock()
 			if j.counters != j.marked && !j.sealed && j.failure == nil {
