@@ -28,7 +28,7 @@ type forward struct {
 }
 
 // Forward takes a request to its end, or, for a stream, to its first content. The error is an *adapters.Error, or one that
-// adapters.AsError hides.
+// adapters.AsError hides; of the result beside it only Headers are set, and only ours.
 func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResult, error) {
 	f.live.Add(1)
 	w := f.begin(ctx, in)
@@ -47,7 +47,7 @@ func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResul
 			w.done()
 			if s.err != nil {
 				discard(s.end)
-				return nil, s.err
+				return &ForwardResult{Headers: w.ours(make(http.Header, 6), s.end)}, s.err
 			}
 			return w.buffered(s.end), nil
 		}
@@ -154,14 +154,23 @@ func (w *forward) headers(e *ended) http.Header {
 	if h == nil {
 		h = make(http.Header, 4)
 	}
-	// One piece of memory holds all of ours.
-	ours := [...]string{w.in.Request.ID, e.registry, e.sentModel, strconv.Itoa(int(e.attempt)), e.resp.UpstreamRequestID}
-	h["X-Tollhouse-Request-Id"] = ours[0:1:1]
-	h["X-Tollhouse-Registry"] = ours[1:2:2]
-	h["X-Tollhouse-Model"] = ours[2:3:3]
-	h["X-Tollhouse-Attempts"] = ours[3:4:4]
+	return w.ours(h, e)
+}
+
+// ours adds our own headers; e is nil where nothing was attempted.
+func (w *forward) ours(h http.Header, e *ended) http.Header {
+	if e == nil || e.registry == "" {
+		h["X-Tollhouse-Request-Id"] = []string{w.in.Request.ID}
+		return h
+	}
+	// One piece of memory holds them all.
+	v := [...]string{w.in.Request.ID, e.registry, e.sentModel, strconv.Itoa(int(e.attempt)), e.resp.UpstreamRequestID}
+	h["X-Tollhouse-Request-Id"] = v[0:1:1]
+	h["X-Tollhouse-Registry"] = v[1:2:2]
+	h["X-Tollhouse-Model"] = v[2:3:3]
+	h["X-Tollhouse-Attempts"] = v[3:4:4]
 	if e.resp.UpstreamRequestID != "" {
-		h["X-Tollhouse-Upstream-Request-Id"] = ours[4:5:5]
+		h["X-Tollhouse-Upstream-Request-Id"] = v[4:5:5]
 	}
 	if e.resp.Outcome == adapters.OutcomeRetryable && e.attempt > 1 {
 		h["X-Should-Retry"] = []string{"false"} // we did, and it is spent

@@ -110,6 +110,8 @@ func TestBadInput(t *testing.T) {
 		{"no gzip", "POST", "/v1/chat/completions", good, append(bearer, "Content-Encoding", "gzip"), 400, "invalid_request", "not gzip"},
 		{"an encoding", "POST", "/v1/chat/completions", good, append(bearer, "Content-Encoding", "br"), 415, "unsupported_media_type", ""},
 		{"a media type", "POST", "/v1/chat/completions", good, append(bearer, "Content-Type", "text/xml"), 415, "unsupported_media_type", ""},
+		{"text", "POST", "/v1/chat/completions", good, append(bearer, "Content-Type", "text/plain"), 415, "unsupported_media_type", ""},
+		{"a charset", "POST", "/v1/chat/completions", good, append(bearer, "Content-Type", "application/json; charset=utf-8"), 200, "", "ok"},
 		{"labels", "POST", "/v1/chat/completions", good, append(bearer, "X-Tollhouse-Labels", "nonsense"), 400, "invalid_request", "X-Tollhouse-Labels"},
 		{"many labels", "POST", "/v1/chat/completions", good, append(bearer, "X-Tollhouse-Labels", strings.Repeat("a=b,", 3)+manyLabels(20)), 400, "invalid_request", "at most 16"},
 		{"a long label", "POST", "/v1/chat/completions", good, append(bearer, "X-Tollhouse-Labels", "a="+strings.Repeat("x", 300)), 400, "invalid_request", "256"},
@@ -122,6 +124,7 @@ func TestBadInput(t *testing.T) {
 		{"an unknown model", "GET", "/v1/models/gpt-9", "", bearer, 404, "model_not_found", ""},
 		{"a model with a slash", "GET", "/v1/models/ft%3Aa%2Fb", "", bearer, 200, "", `"id":"ft:a/b"`},
 		{"models", "GET", "/v1/models", "", bearer, 200, "", `"object":"list"`},
+		{"HEAD of the models", "HEAD", "/v1/models", "", bearer, 200, "", ""},
 		{"models, Anthropic", "GET", "/v1/models", "", append(bearer, "Anthropic-Version", "2023-06-01"), 200, "", `"has_more":false`},
 		{"a prefix", "POST", "/openai/v1/chat/completions", good, bearer, 200, "", "ok"},
 	}

@@ -71,7 +71,7 @@ func checkType(r *http.Request) error {
 	if value == "" || value == "application/json" {
 		return nil
 	}
-	if kind, _, err := mime.ParseMediaType(value); err != nil || kind != "application/json" && kind != "text/plain" {
+	if kind, _, err := mime.ParseMediaType(value); err != nil || kind != "application/json" {
 		return adapters.Errorf(adapters.CodeUnsupportedMediaType, "the Content-Type must be application/json")
 	}
 	return nil

@@ -8,11 +8,15 @@ import (
 	"github.com/tollhouse/tollhouse/adapters"
 )
 
-// fail answers with an error in the client's dialect. What was refused before it was accepted is a metric; what was accepted
-// is in the books.
+// refuse fails a request that the books do not know, and counts it: what has been accepted is in the books.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	s.metrics.refused.WithLabelValues(string(adapters.AsError(err).Code)).Inc()
+	s.fail(w, r, err)
+}
+
+// fail answers with an error in the client's dialect.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := adapters.AsError(err)
-	s.metrics.refused.WithLabelValues(string(e.Code)).Inc()
 	if e.Code == adapters.CodeInternal {
 		s.o.Logger.Error("a request failed inside the gateway", "path", r.URL.Path, "err", e.Cause)
 	}

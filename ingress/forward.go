@@ -17,28 +17,28 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, to route) {
 	received := s.o.Now()
 	key, err := s.authenticate(r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.refuse(w, r, err)
 		return
 	}
 	timeout, err := deadline(r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.refuse(w, r, err)
 		return
 	}
 	labels, err := s.labels(key.Consumer.Labels, r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.refuse(w, r, err)
 		return
 	}
 	body, err := s.readBody(w, r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.refuse(w, r, err)
 		return
 	}
 	dialect := s.o.Set.Dialect(to.dialect)
 	inspected, err := dialect.Inspect(to.operation, to.path, body.Bytes())
 	if err != nil {
-		s.fail(w, r, err)
+		s.refuse(w, r, err)
 		return
 	}
 	req := &adapters.RequestContext{
@@ -52,13 +52,20 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, to route) {
 	})
 	w.Header()["X-Tollhouse-Request-Id"] = []string{req.ID}
 	if err != nil {
-		s.fail(w, r, err)
+		if result != nil {
+			answerHeader(w.Header(), result.Headers, requestID(r))
+		}
+		if adapters.AsError(err).Code == adapters.CodeAccountingUnavailable {
+			s.refuse(w, r, err)
+		} else {
+			s.fail(w, r, err)
+		}
 		return
 	}
 	defer result.Release()
 	answerHeader(w.Header(), result.Headers, requestID(r))
 	if result.Stream != nil {
-		s.stream(w, result, dialect)
+		s.stream(w, r, result, dialect)
 	} else {
 		s.write(w, result)
 	}
@@ -110,12 +117,16 @@ func (s *Server) deadline(w http.ResponseWriter) {
 }
 
 // stream writes frames as they come: one write and one flush each.
-func (s *Server) stream(w http.ResponseWriter, result *actors.ForwardResult, dialect adapters.Dialect) {
+func (s *Server) stream(w http.ResponseWriter, r *http.Request, result *actors.ForwardResult, dialect adapters.Dialect) {
 	control := http.NewResponseController(w)
 	started := false
 	defer s.streamPanicked(w, dialect, &started)
 	var deadline time.Time
 	for frame, err := range result.Stream {
+		if err != nil && !started {
+			s.fail(w, r, err)
+			return
+		}
 		if !started {
 			started = true
 			h := w.Header()

@@ -17,7 +17,7 @@ import (
 func (s *Server) models(w http.ResponseWriter, r *http.Request, prefix string) {
 	key, err := s.authenticate(r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.refuse(w, r, err)
 		return
 	}
 	dialect := s.dialectOf(r)
@@ -33,7 +33,7 @@ func (s *Server) models(w http.ResponseWriter, r *http.Request, prefix string) {
 	}
 	id, err := url.PathUnescape(escaped[1:])
 	if err != nil || usable[id] == "" {
-		s.fail(w, r, &adapters.Error{Code: adapters.CodeModelNotFound, Param: "model", Message: "there is no model " + strconv.Quote(id) + " for this key"})
+		s.refuse(w, r, &adapters.Error{Code: adapters.CodeModelNotFound, Param: "model", Message: "there is no model " + strconv.Quote(id) + " for this key"})
 		return
 	}
 	s.writeJSON(w, dialect.RenderModel(adapters.Model{ID: id, OwnedBy: usable[id]}))

@@ -51,8 +51,8 @@ func (s *Server) routes(e *echo.Echo) {
 			s.models(c.Response().Writer, c.Request(), prefix)
 			return nil
 		}
-		e.GET(prefix+"/v1/models", handle)
-		e.GET(prefix+"/v1/models/*", handle)
+		e.Match([]string{http.MethodGet, http.MethodHead}, prefix+"/v1/models", handle)
+		e.Match([]string{http.MethodGet, http.MethodHead}, prefix+"/v1/models/*", handle)
 	}
 	e.RouteNotFound("/*", func(c echo.Context) error {
 		s.unrouted(c.Response().Writer, c.Request())
@@ -91,11 +91,11 @@ func (s *Server) unrouted(w http.ResponseWriter, r *http.Request) {
 	path := trimPrefix(r.URL.Path)
 	allow := methods(path)
 	if len(allow) == 0 {
-		s.fail(w, r, adapters.Errorf(adapters.CodeRouteNotFound, "there is no route %s", path))
+		s.refuse(w, r, adapters.Errorf(adapters.CodeRouteNotFound, "there is no route %s", path))
 		return
 	}
 	w.Header().Set("Allow", strings.Join(allow, ", "))
-	s.fail(w, r, adapters.Errorf(adapters.CodeMethodNotAllowed, "%s is not allowed on %s", r.Method, path))
+	s.refuse(w, r, adapters.Errorf(adapters.CodeMethodNotAllowed, "%s is not allowed on %s", r.Method, path))
 }
 
 // methods lists what a path takes.
@@ -106,7 +106,7 @@ func methods(path string) (allow []string) {
 		}
 	}
 	if path == "/v1/models" || strings.HasPrefix(path, "/v1/models/") {
-		allow = append(allow, http.MethodGet)
+		allow = append(allow, http.MethodGet, http.MethodHead)
 	}
 	return allow
 }

@@ -151,10 +151,10 @@ func (s *Server) handler() http.Handler {
 		s.limitBody(w, r)
 		switch {
 		case s.inFlight.Add(1) > int64(s.o.MaxInFlight):
-			s.fail(w, r, &adapters.Error{Code: adapters.CodeOverloaded, Message: "too many requests are under way", RetryAfter: time.Second})
+			s.refuse(w, r, &adapters.Error{Code: adapters.CodeOverloaded, Message: "too many requests are under way", RetryAfter: time.Second})
 		case s.draining.Load():
 			w.Header().Set("Connection", "close")
-			s.fail(w, r, &adapters.Error{Code: adapters.CodeShuttingDown, Message: "the gateway is shutting down", RetryAfter: time.Second})
+			s.refuse(w, r, &adapters.Error{Code: adapters.CodeShuttingDown, Message: "the gateway is shutting down", RetryAfter: time.Second})
 		case s.cors(w, r):
 		default:
 			e.ServeHTTP(w, r)
@@ -168,7 +168,7 @@ func (s *Server) readyz(w http.ResponseWriter) {
 		err = errors.New("shutting down")
 	}
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		http.Error(w, "not ready", http.StatusServiceUnavailable) // why is for the admin address
 		return
 	}
 	_, _ = w.Write([]byte("ok\n"))

@@ -2,6 +2,7 @@ package ingress_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,7 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"github.com/tollhouse/tollhouse/actors"
+	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/ingress"
 )
 
@@ -161,4 +166,63 @@ func TestAnEncodingInAnyCase(t *testing.T) {
 	if w := serve(newServer(t, &forwarder{}, nil), post("/v1/chat/completions", zipped(t, goodBody), "Content-Encoding", "GZip")); w.Code != 200 {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
+}
+
+// What a stream fails with before its first frame is an answer with a status of its own; what the books know of is not counted as
+// refused; and an error says where it came from.
+func TestAnErrorBeforeTheFirstFrame(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	cut := &adapters.Error{Code: adapters.CodeUpstreamError, Message: "cut"}
+	headers := func() http.Header { return http.Header{"X-Tollhouse-Registry": {"r"}} }
+	f := &forwarder{answer: func(_ context.Context, in actors.ForwardInput) (*actors.ForwardResult, error) {
+		if !in.Request.Stream {
+			return &actors.ForwardResult{Headers: headers()}, cut
+		}
+		return &actors.ForwardResult{
+			StatusCode: 200, Headers: headers(), Release: func() {},
+			Stream: func(yield func([]byte, error) bool) { yield(nil, cut) },
+		}, nil
+	}}
+	srv := newServer(t, f, func(o *ingress.Options) { o.Registerer = reg })
+	for _, body := range []string{`{"model":"m"}`, `{"model":"m","stream":true}`} {
+		w := serve(srv, post("/v1/messages", body))
+		if w.Code != 502 || w.Header().Get("X-Tollhouse-Error") != "upstream_error" || w.Header().Get("X-Tollhouse-Registry") != "r" ||
+			!strings.HasPrefix(w.Body.String(), `{"type":"error"`) {
+			t.Errorf("%s: %d %v %s", body, w.Code, w.Header(), w.Body)
+		}
+	}
+	if n := testutil.CollectAndCount(reg, "tollhouse_refused_total"); n != 0 {
+		t.Errorf("%d kinds of refusals are counted", n)
+	}
+	serve(srv, post("/v1/messages", `{`))
+	if n := testutil.CollectAndCount(reg, "tollhouse_refused_total"); n != 1 {
+		t.Errorf("%d kinds of refusals are counted after one", n)
+	}
+}
+
+func TestReadyzShowsNobodyWhyNot(t *testing.T) {
+	srv := newServer(t, &forwarder{}, func(o *ingress.Options) { o.Ready = func() error { return errors.New("/secret/path is full") } })
+	w := serve(srv, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	if w.Code != 503 || strings.Contains(w.Body.String(), "secret") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// What a request costs here, apart from net/http: an answer of the forwarder's is written without garbage of its own.
+func TestAllocations(t *testing.T) {
+	srv := newServer(t, &forwarder{}, nil)
+	w := httptest.NewRecorder()
+	body := strings.NewReader(goodBody)
+	r := post("/v1/chat/completions", goodBody)
+	n := testing.AllocsPerRun(500, func() {
+		body.Reset(goodBody)
+		r.Body = io.NopCloser(body)
+		w.Body.Reset()
+		clear(w.Header())
+		srv.Handler().ServeHTTP(w, r)
+	})
+	if n > 24 {
+		t.Errorf("%v allocations a request", n)
+	}
+	t.Logf("%v allocations a request", n)
 }
