@@ -130,7 +130,7 @@ func (r *requestActor) begin() {
 		Attempts: max(consumer.Retry.MaxAttempts, 1), Until: r.f.o.Now().Add(consumer.Retry.Budget),
 	}
 	var err error
-	r.route, err = routing.Resolve(r.f.snapshot.Load(), consumer, req.ID, req.Model, req.Dialect)
+	r.route, err = routing.Resolve(r.f.snapshot.Load(), consumer, req.ID, req.Model, req.Dialect, req.Operation)
 	if err != nil {
 		r.refuse(err)
 		return

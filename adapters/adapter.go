@@ -4,9 +4,13 @@ package adapters
 
 import (
 	"context"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 
+	"github.com/tollhouse/tollhouse/adapters/wire"
+	"github.com/tollhouse/tollhouse/adapters/wire/sse"
 	"github.com/tollhouse/tollhouse/events"
 )
 
@@ -24,6 +28,14 @@ type Dialect interface {
 	// stream, the wish for usage. It appends to dst, or returns req.Body itself where nothing changes; it never
 	// writes into req.Body.
 	Rewrite(dst []byte, req *RequestContext, sentModel string) ([]byte, error)
+
+	// Path returns the path of the upstream's request, escaped, as the routes of this dialect stand in CONTRACT.md: with the version,
+	// without a prefix, and with the model that is sent where the dialect has it in the path. A provider puts its base before it.
+	Path(req *RequestContext, sentModel string) string
+
+	// NewScanner returns what splits a 2xx answer of this content type into events, or nil where it is not a stream. It reads from r,
+	// with buf as its first buffer, and takes no event longer than limit bytes. SSEScanner serves most.
+	NewScanner(contentType string, r io.Reader, buf []byte, limit int) wire.Scanner
 
 	// ReadAnswer reads the facts of a buffered 2xx answer. A body that is no answer of this dialect is an error of class
 	// malformed_response; an error object inside a 2xx sets the outcome.
@@ -61,6 +73,14 @@ type StreamReader interface {
 	End() error
 }
 
+// SSEScanner is the NewScanner of a dialect that streams server-sent events.
+func SSEScanner(contentType string, r io.Reader, buf []byte, limit int) wire.Scanner {
+	if !strings.HasPrefix(contentType, "text/event-stream") {
+		return nil
+	}
+	return sse.NewScanner(r, buf, limit)
+}
+
 // Disposition says what becomes of a stream event's bytes.
 type Disposition uint8
 
@@ -79,8 +99,9 @@ const (
 type Provider interface {
 	// Name is the provider's stable name, as in the configuration and in events: openai.
 	Name() string
-	// Dialect is the wire format it speaks.
-	Dialect() Dialect
+	// Dialect returns the wire format in which an operation is asked for here: the client's own where the provider speaks it for this
+	// model, else the one to translate to; nil where the provider cannot do it at all.
+	Dialect(client Dialect, op Operation, sentModel string) Dialect
 	// Check reports everything that is wrong with a registry of this kind, each error naming its key.
 	Check(r *Registry) []error
 	// NewRequest makes the one upstream request of an attempt. The invoker sets body and context policies

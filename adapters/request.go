@@ -13,6 +13,7 @@ const (
 	OperationChat        Operation = "chat"
 	OperationEmbeddings  Operation = "embeddings"
 	OperationCountTokens Operation = "count_tokens"
+	OperationRerank      Operation = "rerank"
 )
 
 // RequestContext is one client's request as ingress read it. It never changes after ingress; any number of attempts

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync/atomic"
 	"time"
 
-	"github.com/tollhouse/tollhouse/adapters/wire/sse"
+	"github.com/tollhouse/tollhouse/adapters/wire"
 	"github.com/tollhouse/tollhouse/events"
 )
 
@@ -30,11 +29,15 @@ func (v *Invoker) InvokeStream(ctx context.Context, t *Target, req *RequestConte
 		s.close()
 		return c.resp, c.failed(err)
 	}
-	if kind := c.up.Header.Get("Content-Type"); c.up.StatusCode > 299 || !strings.HasPrefix(kind, "text/event-stream") {
+	s.scratch = getBuffer()
+	if c.up.StatusCode <= 299 {
+		s.events = req.Dialect.NewScanner(c.up.Header.Get("Content-Type"), c.up.Body, *s.scratch, v.MaxStreamEvent)
+	}
+	if s.events == nil {
+		putBuffer(s.scratch)
+		s.scratch = nil
 		return s.unstreamed()
 	}
-	s.scratch = getBuffer()
-	s.events = sse.NewScanner(c.up.Body, *s.scratch, v.MaxStreamEvent)
 	s.reader = req.Dialect.NewStreamReader(req, c.resp)
 	c.resp.Final = func() bool { return s.final }
 	if err := s.open(); err != nil {
@@ -53,7 +56,7 @@ func (v *Invoker) InvokeStream(ctx context.Context, t *Target, req *RequestConte
 // streamCall is one streamed attempt. It is read by one goroutine at a time.
 type streamCall struct {
 	*call
-	events  *sse.Scanner
+	events  wire.Scanner
 	reader  StreamReader
 	scratch *[]byte
 	idle    *time.Timer
@@ -292,7 +295,7 @@ func (s *streamCall) broken(err error) error {
 			s.resp.Outcome = OutcomeRetryable
 		}
 		return err
-	case errors.Is(err, sse.ErrTooLong):
+	case errors.Is(err, wire.ErrTooLong):
 		s.resp.Outcome, s.resp.ErrorClass = OutcomeRetryable, events.ErrorMalformedResponse
 		return fmt.Errorf("read the stream: %w", err)
 	}

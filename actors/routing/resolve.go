@@ -39,7 +39,7 @@ type Route struct {
 
 // Resolve turns a model reference into the ordered candidates for one request. The order within the pool is by weight,
 // drawn by rendezvous on the request id, so that it needs no state and falls out the same for a request every time.
-func Resolve(s *Snapshot, c *Consumer, requestID, ref string, dialect adapters.Dialect) (Route, error) {
+func Resolve(s *Snapshot, c *Consumer, requestID, ref string, dialect adapters.Dialect, op adapters.Operation) (Route, error) {
 	target, err := parse(s, c, ref)
 	if err != nil {
 		return Route{}, err
@@ -52,14 +52,14 @@ func Resolve(s *Snapshot, c *Consumer, requestID, ref string, dialect adapters.D
 		}
 	}
 	for _, m := range rank(target.members, requestID) {
-		r.add(m.Registry, target.model, dialect, false)
+		r.add(m.Registry, target.model, dialect, op, false)
 	}
 	for _, f := range target.fallback {
 		model := target.model
 		if f.Model != "" {
 			model = f.Model
 		}
-		r.add(f.Registry, model, dialect, true)
+		r.add(f.Registry, model, dialect, op, true)
 	}
 	if len(r.Candidates) == 0 {
 		return r, r.none(target)
@@ -68,7 +68,7 @@ func Resolve(s *Snapshot, c *Consumer, requestID, ref string, dialect adapters.D
 }
 
 // add takes a registry as a candidate, or notes why not. A registry stands once.
-func (r *Route) add(reg *adapters.Registry, model string, dialect adapters.Dialect, fallback bool) {
+func (r *Route) add(reg *adapters.Registry, model string, dialect adapters.Dialect, op adapters.Operation, fallback bool) {
 	sent := model
 	if mapped := reg.ModelMap[model]; mapped != "" {
 		sent = mapped
@@ -77,18 +77,20 @@ func (r *Route) add(reg *adapters.Registry, model string, dialect adapters.Diale
 	case slices.ContainsFunc(r.Candidates, func(c Candidate) bool { return c.Registry == reg && c.SentModel == sent }):
 	case len(reg.Models) > 0 && !matchAny(reg.Models, model):
 		r.Passed = append(r.Passed, Passed{reg.Name, "does not serve " + model})
-	case reg.Provider.Dialect().Name() != dialect.Name():
-		r.Passed = append(r.Passed, Passed{reg.Name, "speaks " + reg.Provider.Dialect().Name()})
+	case !adapters.Reaches(dialect, reg.Provider, op, sent):
+		r.Passed = append(r.Passed, Passed{reg.Name, speaksAnother})
 	default:
 		r.Candidates = append(r.Candidates, Candidate{reg, sent, fallback})
 	}
 }
 
+const speaksAnother = "speaks another API format only"
+
 // none says why no registry is left: what the client asked for does not exist here, or not in its dialect.
 func (r *Route) none(target target) error {
 	serves := false
 	for _, p := range r.Passed {
-		serves = serves || strings.HasPrefix(p.Reason, "speaks ")
+		serves = serves || p.Reason == speaksAnother
 	}
 	switch {
 	case len(target.members)+len(target.fallback) == 0:

@@ -3,10 +3,12 @@ package openaichat
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"time"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/wire"
 )
 
 // Name is the dialect's name in configuration and events.
@@ -97,4 +99,12 @@ func (Dialect) RenderModels(models []adapters.Model) []byte {
 func (Dialect) RenderModel(m adapters.Model) []byte {
 	raw, _ := json.Marshal(render(m))
 	return raw
+}
+
+// Path returns the client's own.
+func (Dialect) Path(req *adapters.RequestContext, _ string) string { return req.Path }
+
+// NewScanner splits server-sent events.
+func (Dialect) NewScanner(contentType string, r io.Reader, buf []byte, limit int) wire.Scanner {
+	return adapters.SSEScanner(contentType, r, buf, limit)
 }

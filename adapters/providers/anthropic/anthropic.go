@@ -28,7 +28,9 @@ var _ adapters.Provider = Provider{}
 func (Provider) Name() string { return "anthropic" }
 
 // Dialect returns Anthropic's.
-func (Provider) Dialect() adapters.Dialect { return dialect.Dialect{} }
+func (Provider) Dialect(adapters.Dialect, adapters.Operation, string) adapters.Dialect {
+	return dialect.Dialect{}
+}
 
 // Check reports what is wrong with a registry.
 func (Provider) Check(r *adapters.Registry) []error {
@@ -66,7 +68,7 @@ func (Provider) NewRequest(ctx context.Context, t *adapters.Target, req *adapter
 	} else {
 		u.Scheme, u.Host = "https", defaultHost
 	}
-	u.Path = strings.TrimSuffix(u.Path, "/") + req.Path
+	u.Path = strings.TrimSuffix(u.Path, "/") + req.Dialect.Path(req, t.SentModel)
 	u.RawPath, u.RawQuery = "", req.RawQuery
 	up.URL, up.Host = &u, u.Host
 	adapters.UpstreamHeader(up.Header, req.Header)

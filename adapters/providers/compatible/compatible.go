@@ -31,7 +31,9 @@ var _ adapters.Provider = Provider{}
 func (p Provider) Name() string { return p.Kind }
 
 // Dialect returns OpenAI's.
-func (Provider) Dialect() adapters.Dialect { return openaichat.Dialect{} }
+func (Provider) Dialect(adapters.Dialect, adapters.Operation, string) adapters.Dialect {
+	return openaichat.Dialect{}
+}
 
 // Check reports what is wrong with a registry.
 func (p Provider) Check(r *adapters.Registry) []error {
@@ -67,7 +69,7 @@ func (p Provider) NewRequest(ctx context.Context, t *adapters.Target, req *adapt
 		}
 	}
 	u := *base
-	u.Path = strings.TrimSuffix(u.Path, "/") + strings.TrimPrefix(req.Path, "/v1")
+	u.Path = strings.TrimSuffix(u.Path, "/") + strings.TrimPrefix(req.Dialect.Path(req, t.SentModel), "/v1")
 	u.RawPath = ""
 	u.RawQuery = req.RawQuery
 	up, err := http.NewRequestWithContext(ctx, req.Method, "", bytes.NewReader(body))

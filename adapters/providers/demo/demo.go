@@ -37,7 +37,9 @@ func Anthropic() Provider { return Provider{"demo_anthropic", anthropic.Dialect{
 func (p Provider) Name() string { return p.name }
 
 // Dialect returns the format it answers in.
-func (p Provider) Dialect() adapters.Dialect { return p.dialect }
+func (p Provider) Dialect(adapters.Dialect, adapters.Operation, string) adapters.Dialect {
+	return p.dialect
+}
 
 // Check takes no options.
 func (p Provider) Check(r *adapters.Registry) []error {

@@ -4,20 +4,15 @@ package sse
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
+
+	"github.com/tollhouse/tollhouse/adapters/wire"
 )
 
-// Event is one event, or what stands between two (comments, blank lines). All its slices are valid until the next read.
-type Event struct {
-	Raw  []byte // every byte, with the blank line that ends it
-	Name string // of the field event; empty where there is none
-	Data []byte // the data lines joined by \n; nil where there is none
-}
-
-// ErrTooLong is returned for an event over the limit.
-var ErrTooLong = errors.New("a stream event is too long")
+// Event is one event: Name is its field event, Data its data lines joined by \n, and what stands between two (comments, blank
+// lines) has neither.
+type Event = wire.Event
 
 // Scanner reads events from a stream. Lines end with LF, CRLF or CR.
 type Scanner struct {
@@ -64,7 +59,7 @@ func (s *Scanner) Fill() error {
 		return s.err
 	}
 	if s.end-s.start > s.limit {
-		return fmt.Errorf("%w: over %d bytes", ErrTooLong, s.limit)
+		return fmt.Errorf("%w: over %d bytes", wire.ErrTooLong, s.limit)
 	}
 	s.makeRoom()
 	n, err := s.r.Read(s.buf[s.end:])

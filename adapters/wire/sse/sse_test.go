@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/tollhouse/tollhouse/adapters/wire"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -69,7 +71,7 @@ func TestEvents(t *testing.T) {
 
 func TestAnEndlessLineIsRefused(t *testing.T) {
 	_, err := read(io.LimitReader(endless{}, 100<<20), 64<<10)
-	if !errors.Is(err, ErrTooLong) {
+	if !errors.Is(err, wire.ErrTooLong) {
 		t.Errorf("%v", err)
 	}
 }
