@@ -199,7 +199,15 @@ func (j *Journal) admit(need int64) error {
 		if j.failOpen.count > 0 {
 			j.publishFailOpen()
 		}
+		if j.refusing {
+			j.refusing = false
+			j.o.Logger.Info("the journal takes new work again")
+		}
 		return nil
+	}
+	if !j.refusing {
+		j.refusing = true
+		j.o.Logger.Error("the journal takes no new work", "err", why)
 	}
 	return fmt.Errorf("%w: %w", events.ErrAccountingUnavailable, why)
 }
@@ -304,7 +312,7 @@ func (j *Journal) failover(unwritten []*chunk, cause error) error {
 		if c.seg != nil {
 			nonce = c.seg.nonce
 		}
-		_, _, _ = scan(c.buf, nonce, 0, func(f frame, _ int, _ bool) error {
+		_, _ = scan(c.buf, nonce, 0, func(f frame, _ int, _ bool) error {
 			if f.lsn > durable {
 				frames = append(frames, f)
 			}

@@ -142,8 +142,7 @@ func (j *Journal) freeSegments() error {
 		j.mu.Lock()
 		j.segments = j.segments[1:]
 		j.mu.Unlock()
-		_ = s.file.Close()
-		if err := j.o.FS.Remove(s.name); err != nil {
+		if err := j.recycle(s); err != nil {
 			return err
 		}
 	}

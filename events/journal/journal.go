@@ -135,6 +135,7 @@ type Journal struct {
 	segments    []*segment // in order; the last is cur
 	failure     error      // the disk does not take records
 	sealed      bool
+	refusing    bool            // since the last admission
 	marked      events.Counters // as of the last mark
 	failOpen    gapState        // what was served without records, not yet an event
 	failOpenLSN uint64          // of that event, until the count on disk is taken back
@@ -144,7 +145,7 @@ type Journal struct {
 	retained []*chunk
 	syncing  sync.Mutex
 
-	spare     chan *segment // one, made in the background
+	spare     chan *segment // made in the background, or not needed any more
 	needSpare chan struct{}
 	spareErr  error // under mu
 	numbers   atomic.Uint64
@@ -196,7 +197,7 @@ func Open(o Options) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{
-		o: o, metrics: newMetrics(), unlock: unlock, open: map[string]*openRequest{}, spare: make(chan *segment, 1),
+		o: o, metrics: newMetrics(), unlock: unlock, open: map[string]*openRequest{}, spare: make(chan *segment, keptSpares),
 		moved: newBroadcast(), syncNow: make(chan struct{}, 1), stop: make(chan struct{}),
 		pending: make(chan struct{}, 1), notes: make(chan struct{}, 1), dirty: make(chan struct{}, 1), needSpare: make(chan struct{}, 1),
 	}
@@ -442,10 +443,9 @@ func (j *Journal) closeFiles() {
 			_ = s.file.Close()
 		}
 	}
-	select {
-	case s := <-j.spare:
+	for len(j.spare) > 0 {
+		s := <-j.spare
 		_ = s.file.Close()
-	default:
 	}
 	for _, f := range []File{j.ck, j.gap} {
 		if f != nil {

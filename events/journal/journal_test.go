@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -269,9 +270,14 @@ func TestSegmentsGoOnceAcknowledgedAndNotBefore(t *testing.T) {
 	if _, err := j.Begin(context.Background(), a, s); err != nil {
 		t.Fatal(err)
 	}
-	segments := func() int {
+	segments := func() (n int) { // what is no spare has a header
 		names, _ := filepath.Glob(filepath.Join(o.Dir, segmentPrefix+"*"))
-		return len(names)
+		for _, name := range names {
+			if raw, err := os.ReadFile(name); err == nil && bytes.HasPrefix(raw, segmentMagic[:]) {
+				n++
+			}
+		}
+		return n
 	}
 	for i := range 5000 {
 		run(t, j, i)
@@ -387,6 +393,33 @@ func TestASecondProcessIsRefused(t *testing.T) {
 	o.GatewayID = "gw-2"
 	if _, err := Open(o); !errors.Is(err, errOtherGateway) {
 		t.Errorf("another gateway's id: %v", err)
+	}
+}
+
+// What is acknowledged makes room for what comes: a journal that is kept up with writes no new files.
+func TestSegmentsAreUsedAgain(t *testing.T) {
+	o := options(t.TempDir())
+	j := open(t, o)
+	defer stop(t, j)
+	for i := range 20 {
+		for n := range 500 {
+			run(t, j, 500*i+n)
+		}
+		records := publishedEvents(t, j, j.Acknowledged().LSN+1)
+		last := records[len(records)-1]
+		if err := j.Acknowledge(Position{last.LSN, last.Epoch, last.Seq}); err != nil {
+			t.Fatal(err)
+		}
+		j.saveCheckpoint()
+		if err := j.freeSegments(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j.mu.Lock()
+	used := j.segments[len(j.segments)-1].order
+	j.mu.Unlock()
+	if made := j.numbers.Load(); used < 15 || made > used/3 {
+		t.Errorf("%d files were made for %d segments", made, used)
 	}
 }
 

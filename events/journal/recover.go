@@ -130,13 +130,13 @@ func (r *recovered) segment(s *segment) error {
 	}
 	r.boot = s.boot
 	r.j.id = hex.EncodeToString(s.id[:])
-	end, torn, err := scan(b, s.nonce, segmentHeader, func(f frame, _ int, damaged bool) error {
+	end, err := scan(b, s.nonce, segmentHeader, func(f frame, _ int, damaged bool) error {
 		return r.frame(s, f, damaged)
 	})
 	s.off = int64(end)
-	if torn > 0 {
-		r.j.metrics.torn.Add(float64(torn))
-		r.j.o.Logger.Warn("the journal ends in a torn record", "segment", filepath.Base(s.name), "bytes", torn)
+	if n := torn(b[end:], s.last+1); n > 0 {
+		r.j.metrics.torn.Add(float64(n))
+		r.j.o.Logger.Warn("the journal ends in a torn record", "segment", filepath.Base(s.name), "bytes", n)
 	}
 	return err
 }

@@ -40,6 +40,9 @@ type segment struct {
 const (
 	segmentHeader = 128
 	segmentPrefix = "seg-"
+	// spares is how many segments are made in advance, keptSpares how many of those that are not needed any more are kept.
+	spares     = 1
+	keptSpares = 4
 )
 
 var segmentMagic = [8]byte{'T', 'O', 'L', 'L', 'J', 'R', 'N', 1}
@@ -147,8 +150,8 @@ func (s *segment) readHeader(gateway string) error {
 }
 
 // scan calls visit for each undamaged frame of a segment's bytes, from offset on, in order. hole reports that damaged bytes stand
-// before the frame. It returns where the last frame ends and how many bytes behind it are not zero.
-func scan(b []byte, nonce uint32, off int, visit func(f frame, off int, hole bool) error) (end, torn int, err error) {
+// before the frame. It returns where the last frame ends.
+func scan(b []byte, nonce uint32, off int, visit func(f frame, off int, hole bool) error) (end int, err error) {
 	end = off
 	hole := false
 	for off+frameHeader <= len(b) {
@@ -159,18 +162,22 @@ func scan(b []byte, nonce uint32, off int, visit func(f frame, off int, hole boo
 			continue
 		}
 		if err := visit(f, off, hole); err != nil {
-			return end, 0, err
+			return end, err
 		}
 		hole = false
 		off += f.size
 		end = off
 	}
-	for _, c := range b[end:] {
-		if c != 0 {
-			torn++
-		}
+	return end, nil
+}
+
+// torn is how many bytes of the record lsn stand in b, which does not hold the whole of it. What else stands there is from before the
+// segment was used again.
+func torn(b []byte, lsn uint64) int {
+	if len(b) < frameHeader || binary.LittleEndian.Uint64(b[8:]) != lsn {
+		return 0
 	}
-	return end, torn, nil
+	return min(frameSize(int(binary.LittleEndian.Uint32(b))), len(b))
 }
 
 // newSegment takes the spare, or makes one where there is none yet. Its header says where numbers and counters stood before its first
@@ -222,20 +229,47 @@ func (j *Journal) spareLoop() {
 			return
 		case <-j.needSpare:
 		}
-		for len(j.spare) == 0 {
+		for len(j.spare) < spares {
 			number := j.nextNumber()
 			name := segmentName(j.o.Dir, number)
 			f, err := allocate(j.o.FS, name, j.o.SegmentBytes)
 			j.spareFailed(err)
 			if err == nil {
-				j.spare <- &segment{name: name, number: number, file: f, size: j.o.SegmentBytes}
-				break
-			}
-			if !j.pause(retryEvery) {
+				j.keepSpare(&segment{name: name, number: number, file: f, size: j.o.SegmentBytes})
+			} else if !j.pause(retryEvery) {
 				return
 			}
 		}
 	}
+}
+
+// keepSpare takes a file that is no segment as one to come, or removes it where there are enough.
+func (j *Journal) keepSpare(s *segment) {
+	select {
+	case j.spare <- s:
+	default:
+		_ = s.file.Close()
+		_ = j.o.FS.Remove(s.name)
+	}
+}
+
+// recycle makes a segment that is not needed any more a spare: its blocks are allocated and written, and making new ones costs the disk
+// as much as the records themselves. Without its header it is no segment, on the disk before anything else happens to it; the
+// frames in it are of another nonce than the next use's and never read again.
+func (j *Journal) recycle(s *segment) error {
+	_, err := s.file.WriteAt(make([]byte, segmentHeader), 0)
+	if err == nil {
+		err = s.file.Sync()
+	}
+	j.mu.Lock()
+	room := int64(len(j.segments)+len(j.spare)+1)*j.o.SegmentBytes <= j.o.MaxBytes
+	j.mu.Unlock()
+	if err != nil || !room || s.size != j.o.SegmentBytes {
+		_ = s.file.Close()
+		return j.o.FS.Remove(s.name)
+	}
+	j.keepSpare(&segment{name: s.name, number: s.number, file: s.file, size: s.size})
+	return nil
 }
 
 func (j *Journal) spareFailed(err error) {
