@@ -145,10 +145,24 @@ func (j *Journal) carry() {
 		}
 		j.lsn++
 		j.file(typeCarry, 0, j.lsn, payload)
-		r.home.homes--
-		r.home = j.cur
-		r.home.homes++
+		j.leave(r)
+		j.enter(r)
 	}
+}
+
+// enter gives an open request the segment that its record has just been put into. j.mu is held.
+func (j *Journal) enter(r *openRequest) {
+	if r.home = j.cur; r.home == nil { // the record waits for a segment, which will be a later one
+		r.home = j.segments[len(j.segments)-1]
+	}
+	r.home.homes++
+}
+
+// leave frees a request's segment of it, from the moment that the last record, which makes it free, is on the disk: gone before that,
+// a crash would lose both. j.mu is held.
+func (j *Journal) leave(r *openRequest) {
+	r.home.homes--
+	r.home.until = max(r.home.until, j.lsn)
 }
 
 // carried is an open request as a carry record holds it.

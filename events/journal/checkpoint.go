@@ -125,7 +125,7 @@ func (j *Journal) freeable(lsn uint64) *segment {
 		return nil
 	}
 	s := j.segments[0]
-	if s == j.cur || s.homes > 0 || j.segments[1].first > lsn+1 {
+	if s == j.cur || s.homes > 0 || s.until > j.durable.Load() || j.segments[1].first > lsn+1 {
 		return nil
 	}
 	return s

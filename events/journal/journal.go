@@ -181,6 +181,7 @@ type openRequest struct {
 	note     *events.Note
 	last     events.AttemptOutcome // of the attempt settled last
 	status   uint16
+	closed   bool     // only its attempt's settlement is missing
 	home     *segment // the oldest segment it needs
 }
 
@@ -231,8 +232,9 @@ func (j *Journal) Begin(ctx context.Context, a *events.Accept, s *events.Start) 
 	}
 	lsn := j.append(rec)
 	start := *s
-	j.open[a.RequestID] = &openRequest{accept: *a, attempts: 1, start: &start, home: j.cur}
-	j.cur.homes++
+	r := &openRequest{accept: *a, attempts: 1, start: &start}
+	j.enter(r)
+	j.open[a.RequestID] = r
 	j.reserved += 2 * reservePerAttempt
 	j.counters.Accepted++
 	j.counters.Started++
@@ -390,8 +392,8 @@ func (j *Journal) closed(rec encoded, c *events.RequestClosed) {
 	}
 	delete(j.open, c.RequestID)
 	j.reserved -= reservePerAttempt
-	r.home.homes--
 	j.publish(rec)
+	j.leave(r)
 	j.counters.Closed++
 }
 

@@ -181,6 +181,9 @@ func (j *Journal) settleOpen() {
 			j.settled(e, settled)
 			e.release()
 		}
+		if r.closed {
+			continue
+		}
 		closed := &events.RequestClosed{
 			Accept: r.accept, Outcome: events.RequestAbandoned, Attempts: r.attempts, ClosedAt: at,
 		}

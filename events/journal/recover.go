@@ -285,7 +285,12 @@ func (r *recovered) settle(e *events.AttemptSettled) {
 	if e.Outcome == events.AttemptAbandoned {
 		r.counters.Abandoned++
 	}
-	if o := r.open[e.RequestID]; o != nil {
+	o := r.open[e.RequestID]
+	switch {
+	case o == nil:
+	case o.closed:
+		delete(r.open, e.RequestID)
+	default:
 		o.start, o.note, o.last, o.status = nil, nil, e.Outcome, e.Status
 	}
 }
@@ -294,6 +299,10 @@ func (r *recovered) close(c *events.RequestClosed, accepts bool) {
 	r.counters.Closed++
 	if accepts {
 		r.counters.Accepted++
+	}
+	if o := r.open[c.RequestID]; o != nil && o.start != nil {
+		o.closed = true // its settlement is in a hole: the attempt is still owed one
+		return
 	}
 	delete(r.open, c.RequestID)
 }

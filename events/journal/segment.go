@@ -34,7 +34,8 @@ type segment struct {
 	boot     [16]byte
 	off      int64 // where the next frame goes
 	last     uint64
-	homes    int // open requests that need it
+	homes    int    // open requests that need it
+	until    uint64 // the lsn by which the last of those that are gone went
 }
 
 const (
