@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -171,6 +172,9 @@ func (w *forward) ours(h http.Header, e *ended) http.Header {
 	h["X-Tollhouse-Attempts"] = v[3:4:4]
 	if e.resp.UpstreamRequestID != "" {
 		h["X-Tollhouse-Upstream-Request-Id"] = v[4:5:5]
+	}
+	if len(e.resp.Dropped) > 0 {
+		h["X-Tollhouse-Dropped"] = []string{strings.Join(e.resp.Dropped, ", ")}
 	}
 	if e.resp.Outcome == adapters.OutcomeRetryable && e.attempt > 1 {
 		h["X-Should-Retry"] = []string{"false"} // we did, and it is spent

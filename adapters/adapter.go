@@ -30,7 +30,8 @@ type Dialect interface {
 	Rewrite(dst []byte, req *RequestContext, sentModel string) ([]byte, error)
 
 	// Path returns the path of the upstream's request, escaped, as the routes of this dialect stand in CONTRACT.md: with the version,
-	// without a prefix, and with the model that is sent where the dialect has it in the path. A provider puts its base before it.
+	// without a prefix, and with the model that is sent where the dialect has it in the path. A provider puts its base before it. A
+	// request without a path is a translation: it gets the route of its operation.
 	Path(req *RequestContext, sentModel string) string
 
 	// NewScanner returns what splits a 2xx answer of this content type into events, or nil where it is not a stream. It reads from r,

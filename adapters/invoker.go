@@ -55,7 +55,8 @@ func (v *Invoker) Close() { v.network.CloseIdle() }
 type call struct {
 	v      *Invoker
 	t      *Target
-	req    *RequestContext
+	req    *RequestContext // as it goes upstream: the client's, or its translation
+	tr     *translation    // nil where client and provider speak one dialect
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	total  *time.Timer
@@ -78,6 +79,7 @@ func (v *Invoker) Invoke(ctx context.Context, t *Target, req *RequestContext) (*
 	}
 	c.resp.Body, c.resp.Release = body, release
 	c.answer(body)
+	c.dress(body)
 	return c.resp, nil
 }
 
@@ -102,6 +104,9 @@ func (c *call) end() {
 // send makes the one request and returns when its answer's header is there.
 func (c *call) send() error {
 	provider := c.t.Registry.Provider
+	if err := c.speak(provider.Dialect(c.req.Dialect, c.req.Operation, c.t.SentModel)); err != nil {
+		return err
+	}
 	// A rewritten body is not pooled: the transport may go on sending from it when the answer is there, or the attempt is over.
 	body, err := c.req.Dialect.Rewrite(nil, c.req, c.t.SentModel)
 	if err != nil {
@@ -123,6 +128,37 @@ func (c *call) send() error {
 	c.resp.StatusCode = c.up.StatusCode
 	c.resp.Headers, c.resp.UpstreamRequestID = downstreamHeader(c.up.Header)
 	return nil
+}
+
+// speak translates the request where the provider does not speak the client's dialect.
+func (c *call) speak(native Dialect) (err error) {
+	if native == c.req.Dialect {
+		return nil
+	}
+	if c.tr, c.req, err = translate(c.req, native, c.t.SentModel); err == nil {
+		c.resp.Dropped = c.tr.lost
+	}
+	return err
+}
+
+// dress puts a whole answer, or a provider's error, into the client's dialect.
+func (c *call) dress(body []byte) {
+	if c.tr == nil {
+		return
+	}
+	var dressed []byte
+	if c.resp.Outcome == OutcomeSuccess {
+		var err error
+		if dressed, err = c.tr.answer(body, c.resp); err != nil {
+			c.resp.Outcome, c.resp.ErrorClass = OutcomeRetryable, events.ErrorMalformedResponse
+		}
+	} else if c.up.StatusCode >= 400 {
+		dressed = c.tr.refusal(c.up.StatusCode, body)
+	}
+	release := c.resp.Release
+	c.resp.Body, c.resp.Release = dressed, nil
+	c.resp.Headers["Content-Type"] = []string{"application/json"}
+	release()
 }
 
 // answer reads the facts of a whole body.
@@ -150,7 +186,10 @@ func (c *call) refused(body []byte) {
 func (c *call) failed(err error) error {
 	r := c.resp
 	cause := context.Cause(c.ctx)
+	var said *Error
 	switch {
+	case c.up == nil && c.resp.WroteRequestAt.IsZero() && errors.As(err, &said): // it could not be translated
+		r.Outcome, r.ErrorClass = OutcomeTerminal, events.ErrorInvalidRequest
 	case cause != nil && Cancelled(cause):
 		r.Outcome, r.ErrorClass = 0, ""
 		err = cause

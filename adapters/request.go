@@ -28,6 +28,7 @@ type RequestContext struct {
 	RawQuery  string      // without keys
 	Header    http.Header // the client's; UpstreamHeader names what of it may go up
 	Body      []byte      // whole and inflated
+	Lenient   bool        // what a translation cannot carry is dropped and named, instead of refused
 
 	Inspection
 

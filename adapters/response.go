@@ -40,6 +40,7 @@ type ProviderResponse struct {
 	NativeFinishReason string
 	ResponseID         string
 	UpstreamRequestID  string
+	Dropped            []string  // what the translation could not carry, by the client's names
 	FirstByteAt        time.Time // of the answer's body; zero where none came
 	WroteRequestAt     time.Time // when the attempt began to write upstream; zero where it never did
 

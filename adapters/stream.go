@@ -31,14 +31,18 @@ func (v *Invoker) InvokeStream(ctx context.Context, t *Target, req *RequestConte
 	}
 	s.scratch = getBuffer()
 	if c.up.StatusCode <= 299 {
-		s.events = req.Dialect.NewScanner(c.up.Header.Get("Content-Type"), c.up.Body, *s.scratch, v.MaxStreamEvent)
+		s.events = c.req.Dialect.NewScanner(c.up.Header.Get("Content-Type"), c.up.Body, *s.scratch, v.MaxStreamEvent)
 	}
 	if s.events == nil {
 		putBuffer(s.scratch)
 		s.scratch = nil
 		return s.unstreamed()
 	}
-	s.reader = req.Dialect.NewStreamReader(req, c.resp)
+	s.reader = c.req.Dialect.NewStreamReader(c.req, c.resp)
+	if c.tr != nil {
+		c.tr.begin(c.resp)
+		c.resp.Headers["Content-Type"] = []string{"text/event-stream"}
+	}
 	c.resp.Final = func() bool { return s.final }
 	if err := s.open(); err != nil {
 		err = s.broken(err)
@@ -79,6 +83,7 @@ func (s *streamCall) unstreamed() (*ProviderResponse, error) {
 	}
 	s.resp.Body, s.resp.Release = body, release
 	s.answer(body)
+	s.dress(body)
 	return s.resp, nil
 }
 
@@ -143,7 +148,11 @@ func (s *streamCall) rest() bool {
 	if err != nil || d == Drop {
 		return false
 	}
-	s.held = append(s.held, e.Raw...)
+	if s.tr == nil {
+		s.held = append(s.held, e.Raw...)
+	} else if s.tr.event(e.Name, e.Data) != nil {
+		return false
+	}
 	s.final = s.final || d == Last
 	return true
 }
@@ -174,6 +183,9 @@ func (s *streamCall) end() error {
 	err := s.reader.End()
 	if err == nil {
 		s.final = true
+		if s.tr != nil {
+			s.tr.end()
+		}
 	}
 	return err
 }
@@ -183,6 +195,9 @@ func (s *streamCall) end() error {
 func (s *streamCall) consume(take func(frames []byte) bool) (content bool, err error) {
 	var run []byte // contiguous in the scanner's buffer
 	flush := func() bool {
+		if s.tr != nil {
+			run = s.tr.take()
+		}
 		ok := len(run) == 0 || take(run)
 		run = nil
 		return ok
@@ -200,9 +215,15 @@ func (s *streamCall) consume(take func(frames []byte) bool) (content bool, err e
 			flush()
 			return content, err
 		}
+		if s.tr != nil && d != Drop {
+			if err := s.tr.event(e.Name, e.Data); err != nil {
+				flush()
+				return content, err
+			}
+		}
 		switch d {
 		case Drop:
-			if !flush() {
+			if s.tr == nil && !flush() {
 				return content, errBrokenOff
 			}
 			continue
@@ -213,6 +234,9 @@ func (s *streamCall) consume(take func(frames []byte) bool) (content bool, err e
 			if s.end(); s.idle != nil {
 				s.idle.Stop()
 			}
+		}
+		if s.tr != nil {
+			continue
 		}
 		if run == nil {
 			run = e.Raw
@@ -249,10 +273,16 @@ func (s *streamCall) frames(yield func([]byte, error) bool) {
 		case s.final:
 			return // all was said; the body was only read to its end so that its connection can be used again
 		}
-		if errors.Is(err, io.EOF) && s.rest() && !take(s.held) {
+		if errors.Is(err, io.EOF) && s.rest() && len(s.held) > 0 && !take(s.held) {
 			return
 		}
-		if err := s.cut(err); err != nil {
+		err = s.cut(err)
+		if s.tr != nil {
+			if frames := s.tr.take(); len(frames) > 0 && !take(frames) {
+				return
+			}
+		}
+		if err != nil {
 			yield(nil, s.broken(err))
 		}
 		return

@@ -43,7 +43,8 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, to route) {
 	}
 	req := &adapters.RequestContext{
 		ID: events.NewRequestID(received), Dialect: dialect, Operation: to.operation, Method: r.Method, Path: to.path,
-		RawQuery: queryWithoutKey(r.URL), Header: r.Header, Body: body.Bytes(), Inspection: inspected, ReceivedAt: received,
+		RawQuery: queryWithoutKey(r.URL), Header: r.Header, Body: body.Bytes(), Lenient: key.Consumer.Lenient, Inspection: inspected,
+		ReceivedAt: received,
 	}
 	ctx, cancel := clientContext(r.Context(), timeout)
 	defer cancel()

@@ -28,7 +28,7 @@ const (
 	firstBackoff = 100 * time.Millisecond
 	lastBackoff  = 5 * time.Second
 	// linger gathers a batch: each partition of each batch is a request of its own, and costs as much as many records.
-	linger = 200 * time.Millisecond
+	linger = 400 * time.Millisecond
 	// barrierEvery is how often barriers follow a gateway that is busy; barrierIdle is how soon after its last record.
 	barrierEvery = 10 * time.Second
 	barrierIdle  = 500 * time.Millisecond

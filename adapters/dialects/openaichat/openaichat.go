@@ -101,8 +101,13 @@ func (Dialect) RenderModel(m adapters.Model) []byte {
 	return raw
 }
 
-// Path returns the client's own.
-func (Dialect) Path(req *adapters.RequestContext, _ string) string { return req.Path }
+// Path returns the client's own; a translated request has the route of its operation.
+func (Dialect) Path(req *adapters.RequestContext, _ string) string {
+	if req.Path == "" {
+		return "/v1/chat/completions"
+	}
+	return req.Path
+}
 
 // NewScanner splits server-sent events.
 func (Dialect) NewScanner(contentType string, r io.Reader, buf []byte, limit int) wire.Scanner {

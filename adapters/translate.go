@@ -1,0 +1,157 @@
+package adapters
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+
+	"github.com/tollhouse/tollhouse/adapters/canonical"
+	"github.com/tollhouse/tollhouse/adapters/wire/jsonscan"
+)
+
+// translation takes one attempt between a client's dialect and another that its provider speaks. Facts are read from the provider's own
+// bytes, by its own dialect; what is translated is what the client sees.
+type translation struct {
+	client, upstream Codec
+	req              *RequestContext // the client's
+	lost             []string
+
+	decoder StreamDecoder
+	encoder StreamEncoder
+	out     []byte
+}
+
+// translate makes the upstream's request of a client's. The error names what cannot be carried, as the client wrote it.
+func translate(req *RequestContext, native Dialect, sentModel string) (*translation, *RequestContext, error) {
+	client, from := req.Dialect.(Codec)
+	upstream, to := native.(Codec)
+	if !from || !to || req.Operation != OperationChat {
+		return nil, nil, Errorf(CodeUnsupportedFeature, "this request can not be translated from %s", req.Dialect.Name())
+	}
+	r, err := client.DecodeRequest(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Model, r.Stream = sentModel, req.Stream
+	body, lost, err := upstream.EncodeRequest(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	t := &translation{client: client, upstream: upstream, req: req}
+	for _, l := range lost {
+		if !l.Hint && !req.Lenient {
+			return nil, nil, &Error{
+				Code: CodeUnsupportedFeature, Param: l.Field,
+				Message: l.Field + " cannot be carried to this model's provider, which speaks another API format",
+			}
+		}
+		t.lost = append(t.lost, l.Field)
+	}
+	up := &RequestContext{
+		ID: req.ID, Dialect: native, Operation: req.Operation, Method: http.MethodPost, Header: upstreamOf(req.Header), Body: body,
+		ReceivedAt: req.ReceivedAt,
+	}
+	up.Model, up.Stream, up.OutputLimit, up.IncludeUsage = sentModel, req.Stream, req.OutputLimit, true
+	return t, up, nil
+}
+
+// upstreamOf is what of a client's header a provider of another dialect may see: nothing that only its own dialect knows.
+func upstreamOf(client http.Header) http.Header {
+	h := http.Header{"Content-Type": {"application/json"}}
+	for _, name := range []string{"Traceparent", "Tracestate"} {
+		if v := client[name]; len(v) > 0 {
+			h[name] = v
+		}
+	}
+	return h
+}
+
+// answer translates a whole 2xx answer whose facts have been read.
+func (t *translation) answer(body []byte, facts *ProviderResponse) ([]byte, error) {
+	r, err := t.upstream.DecodeAnswer(body)
+	if err != nil {
+		return nil, err
+	}
+	return t.client.EncodeAnswer(r, t.req, facts), nil
+}
+
+// refusal writes a provider's error as the client's dialect has it: status and message are the provider's.
+func (t *translation) refusal(status int, body []byte) []byte {
+	return t.client.RenderError(&Error{Code: codeOf(status), Status: status, Message: providersWords(status, body)})
+}
+
+func codeOf(status int) Code {
+	switch {
+	case status == http.StatusNotFound:
+		return CodeModelNotFound
+	case status == http.StatusTooManyRequests:
+		return CodeRateLimited
+	case status == http.StatusRequestEntityTooLarge:
+		return CodeRequestTooLarge
+	case status >= 500:
+		return CodeUpstreamError
+	}
+	return CodeInvalidRequest
+}
+
+// maxWords bounds what is quoted of an error body that is no envelope.
+const maxWords = 2048
+
+// providersWords finds the message in an error body of any dialect: error.message, message, error or detail as a string.
+func providersWords(status int, body []byte) string {
+	body = bytes.TrimSpace(body)
+	said := ""
+	take := func(value []byte) {
+		if s, ok := jsonscan.String(value); ok && said == "" {
+			said = s
+		}
+	}
+	if len(body) > 0 && body[0] == '[' { // Gemini's, in an array
+		body = bytes.TrimSpace(bytes.Trim(body, "[]"))
+	}
+	_, _, err := jsonscan.Object(body, func(key []byte, start, end int) error {
+		switch string(key) {
+		case "error":
+			take(body[start:end])
+			_ = jsonscan.Members(body, start, func(key []byte, start, end int) error {
+				if string(key) == "message" {
+					take(body[start:end])
+				}
+				return nil
+			})
+		case "message", "Message", "detail":
+			take(body[start:end])
+		}
+		return nil
+	})
+	switch {
+	case said != "":
+		return said
+	case err != nil && len(body) > 0:
+		return strings.ToValidUTF8(string(body[:min(len(body), maxWords)]), "\uFFFD")
+	}
+	return "the provider answered " + http.StatusText(status)
+}
+
+// begin readies the translation of a stream.
+func (t *translation) begin(facts *ProviderResponse) {
+	t.decoder, t.encoder = t.upstream.NewStreamDecoder(), t.client.NewStreamEncoder(t.req, facts)
+}
+
+// event adds what the client is to see of one event.
+func (t *translation) event(name string, data []byte) error {
+	return t.decoder.Event(name, data, func(e *canonical.Event) { t.out = t.encoder.Event(t.out, e) })
+}
+
+// end adds what ends a whole stream.
+func (t *translation) end() {
+	t.decoder.End(func(e *canonical.Event) { t.out = t.encoder.Event(t.out, e) })
+	t.out = t.encoder.End(t.out)
+}
+
+// take returns the frames there are, and begins anew.
+func (t *translation) take() []byte {
+	frames := t.out
+	t.out = t.out[:0]
+	return frames
+}
