@@ -19,6 +19,12 @@ type Transporter interface {
 	Transport() http.RoundTripper
 }
 
+// UsageSender is implemented by a provider whose streams may carry usage without being asked for it: where they do, nothing of the
+// client's wish is changed.
+type UsageSender interface {
+	SendsUsage() bool
+}
+
 // InvokerOptions of NewProviderInvoker; zero values are the defaults.
 type InvokerOptions struct {
 	MaxResponseBody int64 // of a buffered answer; 64 MiB
@@ -106,6 +112,11 @@ func (c *call) send() error {
 	provider := c.t.Registry.Provider
 	if err := c.speak(provider.Dialect(c.req.Dialect, c.req.Operation, c.t.SentModel)); err != nil {
 		return err
+	}
+	if p, ok := provider.(UsageSender); ok && p.SendsUsage() && !c.req.IncludeUsage {
+		unasked := *c.req
+		unasked.IncludeUsage = true
+		c.req = &unasked
 	}
 	// A rewritten body is not pooled: the transport may go on sending from it when the answer is there, or the attempt is over.
 	body, err := c.req.Dialect.Rewrite(nil, c.req, c.t.SentModel)

@@ -124,6 +124,10 @@ func TestUsagePartsNeverExceedTheWhole(t *testing.T) {
 	want := Usage{
 		InputTokens: 10, CacheReadTokens: 8, CacheWriteTokens: 2, CacheWrite1hTokens: 2, InputAudioTokens: 10,
 		OutputTokens: 5, ReasoningTokens: 5, OutputAudioTokens: 1,
+		OtherUnits: map[string]uint64{
+			"reported_cache_write_tokens": 8, "reported_cache_write_1h_tokens": 9, "reported_input_audio_tokens": 11,
+			"reported_reasoning_tokens": 6,
+		},
 	}
 	if diff := cmp.Diff(want, u); diff != "" {
 		t.Error(diff)

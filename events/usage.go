@@ -41,23 +41,24 @@ func (u *Usage) IsZero() bool {
 // MaxTokens bounds each token count. What is above it in a provider's answer is not a count but damage.
 const MaxTokens = math.MaxInt64
 
-// Normalize makes the parts fit the whole: a part that exceeds its total is cut to it, in the order cache read,
-// cache write for the input, and each kind by itself for the rest. It reports whether anything had to be cut.
+// Normalize makes the parts fit the whole: a part that exceeds its total is cut to it, in the order cache read, cache write for the
+// input, and each kind by itself for the rest. What was reported of a kind that was cut is kept among the other units, as
+// reported_KIND. It reports whether anything had to be cut.
 func (u *Usage) Normalize() (cut bool) {
-	limit := func(part *uint64, whole uint64) {
+	limit := func(kind string, part *uint64, whole uint64) {
 		if *part > whole {
+			u.AddUnit("reported_"+kind, *part)
 			*part, cut = whole, true
 		}
 	}
-	for _, n := range []*uint64{&u.InputTokens, &u.OutputTokens} {
-		limit(n, MaxTokens)
-	}
-	limit(&u.CacheReadTokens, u.InputTokens)
-	limit(&u.CacheWriteTokens, u.InputTokens-u.CacheReadTokens)
-	limit(&u.CacheWrite1hTokens, u.CacheWriteTokens)
-	limit(&u.InputAudioTokens, u.InputTokens)
-	limit(&u.ReasoningTokens, u.OutputTokens)
-	limit(&u.OutputAudioTokens, u.OutputTokens)
+	limit("input_tokens", &u.InputTokens, MaxTokens)
+	limit("output_tokens", &u.OutputTokens, MaxTokens)
+	limit("cache_read_tokens", &u.CacheReadTokens, u.InputTokens)
+	limit("cache_write_tokens", &u.CacheWriteTokens, u.InputTokens-u.CacheReadTokens)
+	limit("cache_write_1h_tokens", &u.CacheWrite1hTokens, u.CacheWriteTokens)
+	limit("input_audio_tokens", &u.InputAudioTokens, u.InputTokens)
+	limit("reasoning_tokens", &u.ReasoningTokens, u.OutputTokens)
+	limit("output_audio_tokens", &u.OutputAudioTokens, u.OutputTokens)
 	return cut
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
 	anthropicapi "github.com/tollhouse/tollhouse/adapters/providers/anthropic"
+	"github.com/tollhouse/tollhouse/adapters/providers/azure"
 	"github.com/tollhouse/tollhouse/adapters/providers/compatible"
 	"github.com/tollhouse/tollhouse/adapters/providers/demo"
 )
@@ -18,6 +19,7 @@ func Set() (*adapters.Set, error) {
 	}
 	providers := append(compatible.Vendors(),
 		anthropicapi.Provider{},
+		azure.Provider{},
 		demo.OpenAI(),
 		demo.Anthropic(),
 	)

@@ -12,7 +12,6 @@ type requestBody struct {
 	Model               string            `json:"model"`
 	Messages            []outMessage      `json:"messages"`
 	Stream              bool              `json:"stream,omitempty"`
-	StreamOptions       *streamUsage      `json:"stream_options,omitempty"`
 	Tools               []json.RawMessage `json:"tools,omitempty"`
 	ToolChoice          any               `json:"tool_choice,omitempty"`
 	ParallelToolCalls   *bool             `json:"parallel_tool_calls,omitempty"`
@@ -36,10 +35,6 @@ type requestBody struct {
 	User                string            `json:"user,omitempty"`
 	Metadata            map[string]string `json:"metadata,omitempty"`
 	PromptCacheKey      string            `json:"prompt_cache_key,omitempty"`
-}
-
-type streamUsage struct {
-	IncludeUsage bool `json:"include_usage"`
 }
 
 type audioOutput struct {
@@ -67,9 +62,6 @@ func (Dialect) EncodeRequest(r *canonical.Request) ([]byte, []canonical.Loss, er
 		FrequencyPenalty: r.FrequencyPenalty, PresencePenalty: r.PresencePenalty, Seed: r.Seed, N: r.N, Stop: r.Stop,
 		Logprobs: r.Logprobs, TopLogprobs: r.TopLogprobs, Verbosity: r.Verbosity, Modalities: r.Modalities,
 		User: r.User, Metadata: r.Metadata, PromptCacheKey: r.PromptCacheKey,
-	}
-	if r.Stream {
-		b.StreamOptions = &streamUsage{IncludeUsage: true}
 	}
 	if newer.MatchString(r.Model) {
 		b.MaxCompletionTokens = r.MaxOutputTokens

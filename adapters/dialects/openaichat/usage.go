@@ -44,6 +44,10 @@ func readUsage(text []byte) (*events.Usage, bool) {
 	if reasoning > 0 && total == u.InputTokens+u.OutputTokens+reasoning {
 		u.OutputTokens += reasoning
 	}
+	// Mistral counts what was heard apart from the prompt.
+	if u.InputAudioTokens > 0 && total == u.InputTokens+u.InputAudioTokens+u.OutputTokens {
+		u.InputTokens += u.InputAudioTokens
+	}
 	if total != 0 && total != u.InputTokens+u.OutputTokens {
 		u.AddUnit("provider_total_tokens", total)
 	}

@@ -20,6 +20,8 @@ type Vendor struct {
 	BaseURL  string // the default; empty: the endpoint must name one
 	KeyOf    string // the header that carries the key; empty: Authorization: Bearer
 	NeedsKey bool
+	// UsageUnasked: its streams carry usage without being asked, and it may refuse the question.
+	UsageUnasked bool
 }
 
 // Provider implements adapters.Provider for a vendor.
@@ -34,6 +36,9 @@ func (p Provider) Name() string { return p.Kind }
 func (Provider) Dialect(adapters.Dialect, adapters.Operation, string) adapters.Dialect {
 	return openaichat.Dialect{}
 }
+
+// SendsUsage reports whether streams carry usage unasked.
+func (p Provider) SendsUsage() bool { return p.UsageUnasked }
 
 // Check reports what is wrong with a registry.
 func (p Provider) Check(r *adapters.Registry) []error {
