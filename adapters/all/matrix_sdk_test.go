@@ -1,0 +1,169 @@
+package all
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/anthropics/anthropic-sdk-go"
+	"github.com/google/go-cmp/cmp"
+	"github.com/openai/openai-go/v3"
+)
+
+// spoken is what an SDK's user sees of an answer.
+type spoken struct {
+	ID, Model, Finish, Text string
+	Calls                   []string // name and arguments
+	Input, Output           int64
+}
+
+// sdks decode an answer, whole or streamed, with the types of the dialect's official SDK.
+var sdks = map[string]struct {
+	whole  func(t *testing.T, body string) spoken
+	stream func(t *testing.T, events []string) spoken
+}{
+	"openai_chat": {
+		func(t *testing.T, body string) spoken {
+			var c openai.ChatCompletion
+			decode(t, body, &c)
+			return fromOpenAI(c)
+		},
+		func(t *testing.T, events []string) spoken {
+			var acc openai.ChatCompletionAccumulator
+			for _, data := range events {
+				if data == "[DONE]" {
+					continue
+				}
+				var chunk openai.ChatCompletionChunk
+				decode(t, data, &chunk)
+				if !acc.AddChunk(chunk) {
+					t.Fatalf("the SDK refuses the chunk %s", data)
+				}
+			}
+			if events[len(events)-1] != "[DONE]" {
+				t.Error("no [DONE]")
+			}
+			return fromOpenAI(acc.ChatCompletion)
+		},
+	},
+	"anthropic_messages": {
+		func(t *testing.T, body string) spoken {
+			var m anthropic.Message
+			decode(t, body, &m)
+			return fromAnthropic(m)
+		},
+		func(t *testing.T, events []string) spoken {
+			var m anthropic.Message
+			for _, data := range events {
+				var e anthropic.MessageStreamEventUnion
+				decode(t, data, &e)
+				if err := m.Accumulate(e); err != nil {
+					t.Fatalf("the SDK refuses %s: %v", data, err)
+				}
+			}
+			return fromAnthropic(m)
+		},
+	},
+}
+
+func decode(t *testing.T, text string, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+}
+
+func fromOpenAI(c openai.ChatCompletion) spoken {
+	s := spoken{ID: c.ID, Model: c.Model, Input: c.Usage.PromptTokens, Output: c.Usage.CompletionTokens}
+	if len(c.Choices) > 0 {
+		s.Finish, s.Text = c.Choices[0].FinishReason, c.Choices[0].Message.Content
+		for _, call := range c.Choices[0].Message.ToolCalls {
+			s.Calls = append(s.Calls, call.Function.Name+compact(call.Function.Arguments))
+		}
+	}
+	return s
+}
+
+func fromAnthropic(m anthropic.Message) spoken {
+	s := spoken{ID: m.ID, Model: m.Model, Finish: string(m.StopReason), Input: m.Usage.InputTokens, Output: m.Usage.OutputTokens}
+	for _, b := range m.Content {
+		switch b.Type {
+		case "text":
+			s.Text += b.Text
+		case "tool_use":
+			s.Calls = append(s.Calls, b.Name+compact(string(b.Input)))
+		}
+	}
+	return s
+}
+
+// compact takes the spaces out of arguments, which a model sets as it likes.
+func compact(arguments string) string {
+	if arguments == "" {
+		return "{}"
+	}
+	var v any
+	if json.Unmarshal([]byte(arguments), &v) != nil {
+		return arguments
+	}
+	raw, _ := json.Marshal(v)
+	return string(raw)
+}
+
+// data are the data of a stream's events.
+func data(stream string) (events []string) {
+	for line := range strings.Lines(stream) {
+		if d, ok := strings.CutPrefix(strings.TrimRight(line, "\n"), "data: "); ok {
+			events = append(events, d)
+		}
+	}
+	return events
+}
+
+// TestTheSDKsReadTheMatrix reads every golden answer as a client would: it decodes, and its stream says what the whole says.
+func TestTheSDKsReadTheMatrix(t *testing.T) {
+	goldens, _ := filepath.Glob("testdata/matrix/golden/*.txtar")
+	read := 0
+	for _, path := range goldens {
+		files := sections(t, path)
+		for name, text := range files {
+			client, rest, _ := strings.Cut(name, " to ")
+			sdk, ok := sdks[client]
+			if !ok || !strings.HasSuffix(rest, ", down") {
+				continue
+			}
+			t.Run(filepath.Base(path)+"/"+name, func(t *testing.T) {
+				whole := sdk.whole(t, withoutDropped(text))
+				if whole.ID == "" || whole.Model == "" || whole.Finish == "" || whole.Input == 0 || whole.Output == 0 {
+					t.Errorf("something is missing: %+v", whole)
+				}
+				stream := files[strings.TrimSuffix(name, "down")+"stream"]
+				if stream == "" {
+					return
+				}
+				got := sdk.stream(t, data(withoutDropped(stream)))
+				if client == "openai_chat" && got.Input == 0 {
+					got.Input, got.Output = whole.Input, whole.Output // nobody asked for usage
+				}
+				if client == "anthropic_messages" {
+					got.Input = whole.Input // the SDK takes it from message_start, where it is not known of every provider
+				}
+				if diff := cmp.Diff(whole, got); diff != "" {
+					t.Errorf("−whole +streamed\n%s", diff)
+				}
+			})
+			read++
+		}
+	}
+	if read == 0 {
+		t.Error("nothing was read")
+	}
+}
+
+func withoutDropped(text string) string {
+	if strings.HasPrefix(text, "dropped: ") {
+		_, text, _ = strings.Cut(text, "\n")
+	}
+	return text
+}
