@@ -11,6 +11,8 @@ import (
 // answer is what is read of an answer, or of one chunk of it.
 type answer struct {
 	facts    *adapters.ProviderResponse
+	text     []byte
+	first    bool   // the choice being read is choice 0
 	native   string // finish reason of choice 0
 	refused  bool   // choice 0 has a refusal
 	content  bool   // something for the reader is in it
@@ -20,48 +22,68 @@ type answer struct {
 	failure  *adapters.Error
 }
 
-// read takes the facts of a body or a chunk.
+// read takes the facts of a body or a chunk, in one pass.
 func (a *answer) read(text []byte) error {
-	a.choices = -1
-	_, _, err := jsonscan.Object(text, func(key []byte, start, end int) error {
-		value := text[start:end]
-		switch string(key) {
-		case "id":
-			if a.facts.ResponseID == "" {
-				a.facts.ResponseID, _ = jsonscan.String(value)
-			}
-		case "model":
-			if a.facts.Model == "" {
-				a.facts.Model, _ = jsonscan.String(value)
-			}
-		case "choices":
-			a.choices = 0
-			if value[0] == '[' {
-				return jsonscan.Elements(text, start, func(start, end int) error { return a.choice(text[start:end]) })
-			}
-		case "data": // embeddings
-			a.choices, a.content = 0, true
-		case "usage":
-			if value[0] == '{' {
-				a.usage(value)
-			}
-		case "x_groq":
-			if value[0] == '{' {
-				return jsonscan.Members(text, start, func(key []byte, start, end int) error {
-					if string(key) == "usage" && text[start] == '{' {
-						a.usage(text[start:end])
-					}
-					return nil
-				})
-			}
-		case "error":
-			if value[0] == '{' || value[0] == '"' {
-				a.failure = readError(value, a.facts)
-			}
+	a.choices, a.text = -1, text
+	return jsonscan.Document(text, a.member)
+}
+
+func (a *answer) member(key []byte, start int) (int, error) {
+	text := a.text
+	switch string(key) {
+	case "id":
+		if a.facts.ResponseID == "" {
+			return a.string(start, &a.facts.ResponseID)
 		}
-		return nil
-	})
-	return err
+	case "model":
+		if a.facts.Model == "" {
+			return a.string(start, &a.facts.Model)
+		}
+	case "choices":
+		a.choices = 0
+		if text[start] == '[' {
+			return jsonscan.WalkArray(text, start, a.choice)
+		}
+	case "data": // embeddings
+		a.choices, a.content = 0, true
+	case "usage":
+		return a.usageAt(start)
+	case "x_groq":
+		if text[start] == '{' {
+			return jsonscan.Walk(text, start, func(key []byte, start int) (int, error) {
+				if string(key) == "usage" {
+					return a.usageAt(start)
+				}
+				return 0, nil
+			})
+		}
+	case "error":
+		end, err := jsonscan.Skip(text, start)
+		if err == nil && (text[start] == '{' || text[start] == '"') {
+			a.failure = readError(text[start:end], a.facts)
+		}
+		return end, err
+	}
+	return 0, nil
+}
+
+// string reads a string; what is none is skipped.
+func (a *answer) string(start int, into *string) (int, error) {
+	end, err := jsonscan.Skip(a.text, start)
+	if err == nil {
+		if s, ok := jsonscan.String(a.text[start:end]); ok {
+			*into = s
+		}
+	}
+	return end, err
+}
+
+func (a *answer) usageAt(start int) (int, error) {
+	end, err := jsonscan.Skip(a.text, start)
+	if err == nil && a.text[start] == '{' {
+		a.usage(a.text[start:end])
+	}
+	return end, err
 }
 
 func (a *answer) usage(value []byte) {
@@ -71,45 +93,60 @@ func (a *answer) usage(value []byte) {
 }
 
 // choice reads one choice: its delta or message, and why it ended.
-func (a *answer) choice(text []byte) error {
-	first := a.choices == 0
+func (a *answer) choice(start int) (int, error) {
+	a.first = a.choices == 0
 	a.choices++
-	if len(text) == 0 || text[0] != '{' {
-		return nil
+	if a.text[start] != '{' {
+		return 0, nil
 	}
-	return jsonscan.Members(text, 0, func(key []byte, start, end int) error {
-		value := text[start:end]
-		switch string(key) {
+	return jsonscan.Walk(a.text, start, a.choiceMember)
+}
+
+func (a *answer) choiceMember(key []byte, start int) (int, error) {
+	switch string(key) {
+	case "delta", "message":
+		if a.text[start] == '{' {
+			return jsonscan.Walk(a.text, start, a.part)
+		}
+	case "index", "finish_reason", "text":
+		end, err := jsonscan.Skip(a.text, start)
+		if err != nil {
+			return 0, err
+		}
+		switch value := a.text[start:end]; string(key) {
 		case "index":
-			first = string(value) == "0"
-		case "finish_reason":
+			a.first = string(value) == "0"
+		case "text":
+			a.piece("content", value)
+		default:
 			if native, ok := jsonscan.String(value); ok && native != "" {
 				a.content = true
-				if first || a.native == "" {
+				if a.first || a.native == "" {
 					a.native = native
 				}
 			}
-		case "delta", "message":
-			if value[0] == '{' {
-				return jsonscan.Members(text, start, func(key []byte, start, end int) error {
-					a.part(string(key), text[start:end], first)
-					return nil
-				})
-			}
-		case "text":
-			a.part("content", value, first)
 		}
-		return nil
-	})
+		return end, nil
+	}
+	return 0, nil
 }
 
 // part reads one member of a delta or message.
-func (a *answer) part(name string, value []byte, first bool) {
+func (a *answer) part(key []byte, start int) (int, error) {
+	end, err := jsonscan.Skip(a.text, start)
+	if err == nil {
+		a.piece(string(key), a.text[start:end])
+	}
+	return end, err
+}
+
+// piece takes account of one.
+func (a *answer) piece(name string, value []byte) {
 	switch name {
 	case "role", "annotations":
 		return
 	case "refusal":
-		if value[0] == '"' && len(value) > 2 && first {
+		if value[0] == '"' && len(value) > 2 && a.first {
 			a.refused = true
 		}
 	}

@@ -63,6 +63,104 @@ func Elements(text []byte, start int, visit func(start, end int) error) error {
 	return err
 }
 
+// Walk reads the object that begins at text[start] in one pass, of which the visitor is a part: it is told each member's key and where
+// its value begins, reads the value itself (by Walk, WalkArray or Skip) and returns where it ends; 0 leaves it to be skipped. The
+// key is valid during the call only. Walk returns where the object ends.
+func Walk(text []byte, start int, visit func(key []byte, start int) (end int, err error)) (end int, err error) {
+	if start >= len(text) || text[start] != '{' {
+		return 0, ErrNotObject
+	}
+	i := space(text, start+1)
+	if i < len(text) && text[i] == '}' {
+		return i + 1, nil
+	}
+	for {
+		if i >= len(text) || text[i] != '"' {
+			return 0, syntax(text, i)
+		}
+		keyEnd, err := str(text, i)
+		if err != nil {
+			return 0, err
+		}
+		colon := space(text, keyEnd)
+		if colon >= len(text) || text[colon] != ':' {
+			return 0, syntax(text, colon)
+		}
+		begin := space(text, colon+1)
+		if begin >= len(text) {
+			return 0, syntax(text, begin)
+		}
+		end, err := visit(key(text[i:keyEnd]), begin)
+		if err == nil && end == 0 {
+			end, err = value(text, begin, 0)
+		}
+		if err != nil {
+			return 0, err
+		}
+		if i = space(text, end); i >= len(text) {
+			return 0, syntax(text, i)
+		}
+		switch text[i] {
+		case '}':
+			return i + 1, nil
+		case ',':
+			i = space(text, i+1)
+		default:
+			return 0, syntax(text, i)
+		}
+	}
+}
+
+// WalkArray reads the array that begins at text[start] as Walk reads an object.
+func WalkArray(text []byte, start int, visit func(start int) (end int, err error)) (end int, err error) {
+	i := space(text, start+1)
+	if i < len(text) && text[i] == ']' {
+		return i + 1, nil
+	}
+	for {
+		if i >= len(text) {
+			return 0, syntax(text, i)
+		}
+		end, err := visit(i)
+		if err == nil && end == 0 {
+			end, err = value(text, i, 0)
+		}
+		if err != nil {
+			return 0, err
+		}
+		if i = space(text, end); i >= len(text) {
+			return 0, syntax(text, i)
+		}
+		switch text[i] {
+		case ']':
+			return i + 1, nil
+		case ',':
+			i = space(text, i+1)
+		default:
+			return 0, syntax(text, i)
+		}
+	}
+}
+
+// Skip returns where the value that begins at text[start] ends.
+func Skip(text []byte, start int) (end int, err error) { return value(text, start, 0) }
+
+// Document is Walk over a whole text: nothing but space may stand around the object.
+func Document(text []byte, visit func(key []byte, start int) (end int, err error)) error {
+	start := space(text, 0)
+	if start == len(text) {
+		return syntax(text, start)
+	}
+	end, err := Walk(text, start, visit)
+	if err != nil {
+		return err
+	}
+	if rest := space(text, end); rest != len(text) {
+		return syntax(text, rest)
+	}
+	return nil
+}
+
 func syntax(text []byte, at int) error {
 	if at >= len(text) {
 		return fmt.Errorf("%w: it ends at byte %d", ErrSyntax, at)

@@ -58,6 +58,19 @@ func FuzzObject(f *testing.F) {
 			}
 			return nil
 		})
+		// Reading on the way is the same as reading first.
+		walked := Document(text, func(_ []byte, start int) (int, error) {
+			switch text[start] {
+			case '{':
+				return Walk(text, start, func([]byte, int) (int, error) { return 0, nil })
+			case '[':
+				return WalkArray(text, start, func(start int) (int, error) { return Skip(text, start) })
+			}
+			return 0, nil
+		})
+		if (walked == nil) != (err == nil) && !errors.Is(err, ErrDepth) {
+			t.Errorf("%q: walked %v, scanned %v", text, walked, err)
+		}
 		if valid := json.Valid(text); valid != (err == nil || errors.Is(err, ErrNotObject)) && !errors.Is(err, ErrDepth) {
 			t.Errorf("%q: encoding/json says %v, we say %v", text, valid, err)
 		}
