@@ -38,6 +38,13 @@ func TestTheBooksAgree(t *testing.T) {
 		{call{mark: "bad", script: "status=400"}, 400, "scripted 400", 0},
 		{call{mark: "cut", stream: true, script: "chunks=9 cut=4"}, 200, `"code":"upstream_error"`, 0},
 		{call{mark: "cut-mid-a", anthropic: true, stream: true, script: "cut=mid"}, 200, "event: error", 0},
+		{call{mark: "translated", model: "claude-sonnet-4-5"}, 200, `"object":"chat.completion"`, 0},
+		{call{mark: "translated-s", model: "claude-sonnet-4-5", stream: true, script: "ping=1"}, 200, "data: [DONE]", 0},
+		{call{mark: "translated-a", anthropic: true, model: "gpt-4o"}, 200, `"stop_reason":"end_turn"`, 0},
+		{call{mark: "translated-as", anthropic: true, model: "gpt-4o", stream: true}, 200, "event: message_stop", 0},
+		{call{mark: "translated-retried", anthropic: true, model: "gpt-4o", stream: true, script: "overload=1 first=1"}, 200, "event: message_stop", 2},
+		{call{mark: "translated-bad", anthropic: true, model: "gpt-4o", script: "status=400"}, 400, `{"type":"error","error":{"type":"invalid_request_error"`, 0},
+		{call{mark: "translated-cut", anthropic: true, model: "gpt-4o", stream: true, script: "chunks=9 cut=4"}, 200, "event: error", 0},
 		{call{mark: "unknown", model: "gpt-unknown-to-all", script: ""}, 200, "answer", 0},
 		{call{mark: "nowhere", model: "mistral-large"}, 404, "model_not_found", -1},
 	}
