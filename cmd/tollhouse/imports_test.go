@@ -28,6 +28,7 @@ var ours = map[string][]string{
 	"adapters/dialects/*":     {"events", "adapters", "adapters/canonical", "adapters/wire", "adapters/wire/*"},
 	"adapters/providers/*":    {"events", "adapters", "adapters/canonical", "adapters/wire", "adapters/wire/*", "adapters/dialects/*"},
 	"adapters/all":            {"adapters", "adapters/dialects/*", "adapters/providers/*"},
+	"adapters/adaptertest":    {"events", "adapters"},
 	"adapters/adaptertest/*":  {},
 	"actors/retry":            {},
 	"actors/health":           {"events", "adapters"},

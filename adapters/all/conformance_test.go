@@ -1,0 +1,35 @@
+package all
+
+import (
+	"testing"
+
+	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/adaptertest"
+	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
+	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
+)
+
+// features of the providers that do not merely speak OpenAI's format under another name.
+var features = map[string]adaptertest.Features{
+	"anthropic": {Dialect: anthropic.Dialect{}, Stream: true, Usage: true, RequestID: "Request-Id"},
+	"azure":     {Dialect: openaichat.Dialect{}, Stream: true, Usage: true, RequestID: "Apim-Request-Id"},
+}
+
+// TestConformance runs the suite over every provider of the set but the demo, which answers by itself.
+func TestConformance(t *testing.T) {
+	set, err := Set()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range set.ProviderNames() {
+		f, known := features[name]
+		if !known {
+			f = adaptertest.Features{Dialect: openaichat.Dialect{}, BaseURL: "/v1", Stream: true, Usage: true, RequestID: "X-Request-Id"}
+		}
+		p := set.Provider(name)
+		if _, own := p.(adapters.Transporter); own {
+			continue
+		}
+		t.Run(name, func(t *testing.T) { adaptertest.Conformance(t, p, f) })
+	}
+}
