@@ -4,8 +4,10 @@ package all
 import (
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
+	"github.com/tollhouse/tollhouse/adapters/dialects/cohere"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
 	anthropicapi "github.com/tollhouse/tollhouse/adapters/providers/anthropic"
+	cohereapi "github.com/tollhouse/tollhouse/adapters/providers/cohere"
 	"github.com/tollhouse/tollhouse/adapters/providers/compatible"
 	"github.com/tollhouse/tollhouse/adapters/providers/demo"
 )
@@ -15,9 +17,11 @@ func Set() (*adapters.Set, error) {
 	dialects := []adapters.Dialect{
 		openaichat.Dialect{},
 		anthropic.Dialect{},
+		cohere.Dialect{},
 	}
 	providers := append(compatible.Vendors(),
 		anthropicapi.Provider{},
+		cohereapi.Provider{},
 		demo.OpenAI(),
 		demo.Anthropic(),
 	)
