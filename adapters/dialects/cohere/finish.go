@@ -18,3 +18,19 @@ func finish(native string) events.FinishReason {
 	}
 	return events.FinishOther
 }
+
+// native is Cohere's word for a canonical reason. A refusal and a pause are whole answers; what was cut by a filter is not.
+func native(reason events.FinishReason, stopSequence string) string {
+	switch reason {
+	case events.FinishLength:
+		return "MAX_TOKENS"
+	case events.FinishToolCalls:
+		return "TOOL_CALL"
+	case events.FinishError, events.FinishContentFilter:
+		return "ERROR"
+	}
+	if stopSequence != "" {
+		return "STOP_SEQUENCE"
+	}
+	return "COMPLETE"
+}
