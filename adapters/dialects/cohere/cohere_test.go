@@ -151,6 +151,7 @@ func TestDispositions(t *testing.T) {
 		"[DONE] too soon":     {[]string{startFrame, wordFrame, "[DONE]"}, "OCF", events.EvidenceEstimated, 1, "ended before"},
 		"an error at once":    {[]string{startFrame, errorFrame}, "OF", events.EvidenceEstimated, 0, "it broke"},
 		"an error envelope":   {[]string{startFrame, `{"id":"1","message":"it broke"}`}, "OF", events.EvidenceEstimated, 0, "it broke"},
+		"another's error":     {[]string{startFrame, `{"error":{"message":"it broke"}}`}, "OF", events.EvidenceEstimated, 0, "it broke"},
 		"not JSON":            {[]string{startFrame, `{"type"`}, "OF", events.EvidenceEstimated, 0, "ended before"},
 		"something unheard":   {[]string{startFrame, `{"type":"new-thing"}`, wordFrame, `{"type":"x"}`, endFrame}, "OOCCC", events.EvidenceReported, 2, ""},
 		"no usage in its end": {[]string{startFrame, wordFrame, `{"type":"message-end","delta":{"finish_reason":"COMPLETE"}}`}, "OCC", events.EvidenceEstimated, 1, ""},

@@ -24,7 +24,7 @@ var noParameters = json.RawMessage(`{"type":"object","properties":{}}`)
 // tools writes the tools and the choice among them. Cohere can demand a call, but not which: a tool that must be called, or those
 // that may be, are the only ones it is told of.
 func (e *requestEncoder) tools(r *canonical.Request) {
-	only := e.toolChoice(r.ToolChoice)
+	only := e.toolChoice(r)
 	strict, loose := 0, 0
 	for i := range r.Tools {
 		t := &r.Tools[i]
@@ -57,6 +57,10 @@ func (e *requestEncoder) tools(r *canonical.Request) {
 	}
 	// strict_tools is of all at once, and would refuse a schema that is not made for it.
 	n := len(e.out.Tools)
+	if n == 0 { // a choice among none is refused
+		e.loseIf(e.out.ToolChoice == "REQUIRED", "tool_choice", false)
+		e.out.ToolChoice = ""
+	}
 	switch {
 	case n == 0, strict == 0 && loose == 0:
 	case strict == n, loose == n:
@@ -68,7 +72,8 @@ func (e *requestEncoder) tools(r *canonical.Request) {
 }
 
 // toolChoice returns the names that the model may know of; nil: all.
-func (e *requestEncoder) toolChoice(c *canonical.ToolChoice) (only []string) {
+func (e *requestEncoder) toolChoice(r *canonical.Request) (only []string) {
+	c := r.ToolChoice
 	if c == nil {
 		return nil
 	}
@@ -79,6 +84,11 @@ func (e *requestEncoder) toolChoice(c *canonical.ToolChoice) (only []string) {
 		e.out.ToolChoice = "NONE"
 		return nil
 	case canonical.ToolNamed:
+		has := func(t canonical.Tool) bool { return t.Name == c.Name && !t.Custom && t.Foreign == nil }
+		if !slices.ContainsFunc(r.Tools, has) { // what the model cannot be told of cannot be demanded
+			e.lose("tool_choice", false)
+			return nil
+		}
 		e.out.ToolChoice = "REQUIRED"
 		return []string{c.Name}
 	}

@@ -39,10 +39,25 @@ func (a *answer) member(text, key []byte, start, end int, facts *adapters.Provid
 	case "embeddings", "results":
 		a.payload = [2]int{start, end}
 	case "error":
-		if value[0] == '"' {
-			a.failure, _ = jsonscan.String(value)
-			a.isError = true
-		}
+		return a.readError(value)
+	}
+	return nil
+}
+
+// readError takes an error's words: Cohere's are a text, those of what may stand before it an object with a message.
+func (a *answer) readError(value []byte) error {
+	switch value[0] {
+	case '"':
+		a.failure, _ = jsonscan.String(value)
+		a.isError = true
+	case '{':
+		a.isError = true
+		return jsonscan.Members(value, 0, func(key []byte, start, end int) error {
+			if string(key) == "message" {
+				a.failure, _ = jsonscan.String(value[start:end])
+			}
+			return nil
+		})
 	}
 	return nil
 }
