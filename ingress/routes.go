@@ -14,6 +14,7 @@ import (
 const (
 	openAI    = "openai_chat"
 	anthropic = "anthropic_messages"
+	cohere    = "cohere"
 )
 
 // route is one line of the table: what a path means.
@@ -28,10 +29,13 @@ var table = []route{
 	{http.MethodPost, "/v1/embeddings", openAI, adapters.OperationEmbeddings},
 	{http.MethodPost, "/v1/messages", anthropic, adapters.OperationChat},
 	{http.MethodPost, "/v1/messages/count_tokens", anthropic, adapters.OperationCountTokens},
+	{http.MethodPost, "/v2/chat", cohere, adapters.OperationChat},
+	{http.MethodPost, "/v2/embed", cohere, adapters.OperationEmbeddings},
+	{http.MethodPost, "/v2/rerank", cohere, adapters.OperationRerank},
 }
 
 // prefixes under which a dialect's routes also stand.
-var prefixes = map[string]string{"/openai": openAI, "/anthropic": anthropic}
+var prefixes = map[string]string{"/openai": openAI, "/anthropic": anthropic, "/cohere": cohere}
 
 func (s *Server) routes(e *echo.Echo) {
 	for _, r := range table {
@@ -46,7 +50,7 @@ func (s *Server) routes(e *echo.Echo) {
 			}
 		}
 	}
-	for _, prefix := range []string{"", "/openai", "/anthropic"} {
+	for _, prefix := range []string{"", "/openai", "/anthropic", "/cohere"} {
 		handle := func(c echo.Context) error {
 			s.models(c.Response().Writer, c.Request(), prefix)
 			return nil

@@ -4,9 +4,11 @@ package all
 import (
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
+	"github.com/tollhouse/tollhouse/adapters/dialects/cohere"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
 	anthropicapi "github.com/tollhouse/tollhouse/adapters/providers/anthropic"
 	"github.com/tollhouse/tollhouse/adapters/providers/azure"
+	cohereapi "github.com/tollhouse/tollhouse/adapters/providers/cohere"
 	"github.com/tollhouse/tollhouse/adapters/providers/compatible"
 	"github.com/tollhouse/tollhouse/adapters/providers/demo"
 )
@@ -16,10 +18,12 @@ func Set() (*adapters.Set, error) {
 	dialects := []adapters.Dialect{
 		openaichat.Dialect{},
 		anthropic.Dialect{},
+		cohere.Dialect{},
 	}
 	providers := append(compatible.Vendors(),
 		anthropicapi.Provider{},
 		azure.Provider{},
+		cohereapi.Provider{},
 		demo.OpenAI(),
 		demo.Anthropic(),
 	)

@@ -6,12 +6,14 @@ import (
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/adaptertest"
 	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
+	"github.com/tollhouse/tollhouse/adapters/dialects/cohere"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
 )
 
 // features of the providers that do not merely speak OpenAI's format under another name.
 var features = map[string]adaptertest.Features{
 	"anthropic": {Dialect: anthropic.Dialect{}, Stream: true, Usage: true, RequestID: "Request-Id"},
+	"cohere":    {Dialect: cohere.Dialect{}, Stream: true, Usage: true, RequestID: "X-Request-Id"},
 	"azure":     {Dialect: openaichat.Dialect{}, Stream: true, Usage: true, RequestID: "Apim-Request-Id"},
 }
 

@@ -30,6 +30,7 @@ var ours = map[string][]string{
 	"adapters/all":            {"adapters", "adapters/dialects/*", "adapters/providers/*"},
 	"adapters/adaptertest":    {"events", "adapters"},
 	"adapters/adaptertest/*":  {},
+	"adapters/tokens":         {},
 	"actors/retry":            {},
 	"actors/health":           {"events", "adapters"},
 	"actors/routing":          {"events", "adapters"},
@@ -62,6 +63,7 @@ var libraries = map[string][]string{
 	"github.com/goccy/go-yaml":               {"cmd/tollhouse/config", "analytics/prices"},
 	"github.com/ebitengine/purego":           {"analytics/warehouse"},
 	"github.com/alecthomas/kong":             {"cmd/tollhouse"},
+	"github.com/tiktoken-go/tokenizer":       {"adapters/tokens"}, // some 10 MB of vocabulary
 	"github.com/openai/openai-go":            {},
 	"github.com/anthropics/anthropic-sdk-go": {},
 }
