@@ -4,10 +4,13 @@ package all
 import (
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
+	"github.com/tollhouse/tollhouse/adapters/dialects/gemini"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
 	anthropicapi "github.com/tollhouse/tollhouse/adapters/providers/anthropic"
 	"github.com/tollhouse/tollhouse/adapters/providers/compatible"
 	"github.com/tollhouse/tollhouse/adapters/providers/demo"
+	geminiapi "github.com/tollhouse/tollhouse/adapters/providers/gemini"
+	"github.com/tollhouse/tollhouse/adapters/providers/vertex"
 )
 
 // Set returns every dialect and provider.
@@ -15,9 +18,12 @@ func Set() (*adapters.Set, error) {
 	dialects := []adapters.Dialect{
 		openaichat.Dialect{},
 		anthropic.Dialect{},
+		gemini.Dialect{},
 	}
 	providers := append(compatible.Vendors(),
 		anthropicapi.Provider{},
+		geminiapi.Provider{},
+		vertex.New(),
 		demo.OpenAI(),
 		demo.Anthropic(),
 	)
