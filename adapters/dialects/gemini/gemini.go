@@ -14,10 +14,10 @@ import (
 // Name is the dialect's name in configuration and events.
 const Name = "gemini"
 
-// Dialect implements adapters.Dialect.
+// Dialect implements adapters.Dialect and adapters.Codec.
 type Dialect struct{}
 
-var _ adapters.Dialect = Dialect{}
+var _ adapters.Codec = Dialect{}
 
 // Name returns the dialect's name.
 func (Dialect) Name() string { return Name }
