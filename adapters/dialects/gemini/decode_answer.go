@@ -23,6 +23,7 @@ type candidate struct {
 	parts     []canonical.Part
 	finish    string
 	citations []byte // what grounds it, as one object
+	logprobs  []byte // as OpenAI writes them
 }
 
 // readChunk reads an answer's content. It was scanned before, when its facts were read; what has another form than it should is
@@ -61,6 +62,8 @@ func readCandidate(value []byte) (c candidate) {
 			c.index = int(min(n, 1<<16))
 		case "finishReason":
 			c.finish, _ = jsonscan.String(value)
+		case "logprobsResult":
+			c.logprobs = decodeLogprobs(value)
 		case "groundingMetadata", "citationMetadata", "urlContextMetadata":
 			grounds.set(name, clone(value))
 		case "content":
@@ -116,7 +119,7 @@ func (Dialect) DecodeAnswer(body []byte) (*canonical.Response, error) {
 	r := &canonical.Response{Created: c.created}
 	var made ids
 	for _, one := range c.candidates {
-		choice := canonical.Choice{Index: one.index, Parts: one.parts}
+		choice := canonical.Choice{Index: one.index, Parts: one.parts, Logprobs: one.logprobs}
 		calls := false
 		for i := range choice.Parts {
 			switch p := &choice.Parts[i]; p.Kind {

@@ -38,7 +38,11 @@ func (Dialect) EncodeAnswer(r *canonical.Response, req *adapters.RequestContext,
 				grounds = c.Parts[j].Citations
 			}
 		}
-		candidates = append(candidates, candidateOf(c.Index, parts, c.Finish, grounds))
+		one := candidateOf(c.Index, parts, c.Finish, grounds)
+		if l := encodeLogprobs(c.Logprobs); l != nil {
+			one.set("logprobsResult", l)
+		}
+		candidates = append(candidates, one)
 	}
 	out := &object{}
 	out.set("candidates", candidates)

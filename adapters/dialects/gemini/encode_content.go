@@ -1,7 +1,9 @@
 package gemini
 
 import (
+	"encoding/base64"
 	"slices"
+	"strings"
 
 	"github.com/tollhouse/tollhouse/adapters/canonical"
 )
@@ -75,6 +77,11 @@ func (e *encoder) parts(m *canonical.Message) ([]part, error) {
 		p := &m.Parts[i]
 		e.loseIf(p.Cache != nil, p.Field+".cache_control", true)
 		e.loseIf(p.Citations != nil && p.Dialect != Name, p.Field+".citations", true)
+		signature := p.Signature
+		if p.Thought != nil {
+			signature = p.Thought.Signature
+		}
+		e.loseIf(!base64Text(signature), p.Field+".signature", true)
 		switch p.Kind {
 		case canonical.Foreign:
 			if p.Dialect != Name {
@@ -114,10 +121,21 @@ func (e *encoder) parts(m *canonical.Message) ([]part, error) {
 	return all, nil
 }
 
+// sign puts a signature on a part. It is bytes to Google: what is no base64 cannot be Google's, and would be refused.
 func sign(o *object, signature string) {
-	if signature != "" {
+	if signature != "" && base64Text(signature) {
 		o.set("thoughtSignature", signature)
 	}
+}
+
+func base64Text(s string) bool {
+	_, err := base64.StdEncoding.DecodeString(standard(s))
+	return err == nil
+}
+
+// isNewer reports whether a model is of Gemini 3 or later, as aliases like gemini-flash-latest are.
+func isNewer(model string) bool {
+	return strings.HasPrefix(model, "gemini-") && !strings.HasPrefix(model, "gemini-1") && !strings.HasPrefix(model, "gemini-2")
 }
 
 func thoughtPart(text, signature string) *object {

@@ -85,7 +85,7 @@ func (e *encoder) messages() error {
 		if i > 0 {
 			c.follow(contents[i-1])
 		}
-		if c.role == "model" && strings.HasPrefix(e.r.Model, "gemini-3") {
+		if c.role == "model" && isNewer(e.r.Model) {
 			c.sign()
 		}
 		o := &object{}

@@ -131,7 +131,7 @@ func (e *encoder) result(p *canonical.Part) ([]part, error) {
 			m := e.media(in)
 			switch {
 			case m == nil:
-			case strings.HasPrefix(e.r.Model, "gemini-3"):
+			case isNewer(e.r.Model):
 				inside = append(inside, m)
 			default:
 				beside = append(beside, part{written: m})
