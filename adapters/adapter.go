@@ -76,7 +76,7 @@ type StreamReader interface {
 
 // SSEScanner is the NewScanner of a dialect that streams server-sent events.
 func SSEScanner(contentType string, r io.Reader, buf []byte, limit int) wire.Scanner {
-	if !strings.HasPrefix(contentType, "text/event-stream") {
+	if !strings.HasPrefix(contentType, EventStream) {
 		return nil
 	}
 	return sse.NewScanner(r, buf, limit)

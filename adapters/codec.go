@@ -22,6 +22,8 @@ type Codec interface {
 
 	// NewStreamDecoder decodes one stream of an upstream.
 	NewStreamDecoder() StreamDecoder
+	// StreamType is the content type of the stream that a client's request asks for.
+	StreamType(req *RequestContext) string
 	// NewStreamEncoder writes one stream for a client. Facts grow while the stream runs: an encoder reads them when it needs them.
 	NewStreamEncoder(req *RequestContext, facts *ProviderResponse) StreamEncoder
 }
@@ -42,6 +44,9 @@ type StreamEncoder interface {
 	// End appends what ends a whole stream: finish reason, usage, and the dialect's last frame. The facts are final.
 	End(dst []byte) []byte
 }
+
+// EventStream is the content type of server-sent events.
+const EventStream = "text/event-stream"
 
 // Reaches reports whether a client of this dialect can be served by the provider: in its own dialect, or in translation.
 func Reaches(client Dialect, p Provider, op Operation, sentModel string) bool {

@@ -41,7 +41,7 @@ func (v *Invoker) InvokeStream(ctx context.Context, t *Target, req *RequestConte
 	s.reader = c.req.Dialect.NewStreamReader(c.req, c.resp)
 	if c.tr != nil {
 		c.tr.begin(c.resp)
-		c.resp.Headers["Content-Type"] = []string{"text/event-stream"}
+		c.resp.Headers["Content-Type"] = []string{c.tr.client.StreamType(c.tr.req)}
 	}
 	c.resp.Final = func() bool { return s.final }
 	if err := s.open(); err != nil {

@@ -51,6 +51,7 @@ func translate(req *RequestContext, native Dialect, sentModel string) (*translat
 		ID: req.ID, Dialect: native, Operation: req.Operation, Method: http.MethodPost, Header: upstreamOf(req.Header), Body: body,
 		ReceivedAt: req.ReceivedAt,
 	}
+	up.Stream = req.Stream
 	// What is left to ask for, as the usage of a stream, is asked for as in any request of that dialect.
 	if up.Inspection, err = native.Inspect(req.Operation, native.Path(up, sentModel), body); err != nil {
 		return nil, nil, err

@@ -126,6 +126,16 @@ func TestBadInput(t *testing.T) {
 		{"models", "GET", "/v1/models", "", bearer, 200, "", `"object":"list"`},
 		{"HEAD of the models", "HEAD", "/v1/models", "", bearer, 200, "", ""},
 		{"models, Anthropic", "GET", "/v1/models", "", append(bearer, "Anthropic-Version", "2023-06-01"), 200, "", `"has_more":false`},
+		{"Gemini", "POST", "/v1beta/models/gpt-4o:generateContent", `{"contents":[]}`, []string{"X-Goog-Api-Key", key}, 200, "", "ok"},
+		{"Gemini, prefixed", "POST", "/gemini/v1beta/models/ft%3Aa%2Fb:countTokens", `{"contents":[]}`, []string{"X-Goog-Api-Key", key}, 200, "", "ok"},
+		{"Gemini, broken", "POST", "/v1beta/models/m:generateContent", `{`, []string{"X-Goog-Api-Key", key}, 400, "invalid_request", `"status":"INVALID_ARGUMENT"`},
+		{"Gemini, no such method", "POST", "/v1beta/models/m:dream", `{}`, []string{"X-Goog-Api-Key", key}, 405, "method_not_allowed", `"status":"UNIMPLEMENTED"`},
+		{"Gemini, a method of HTTP", "GET", "/v1beta/models/m:generateContent", ``, []string{"X-Goog-Api-Key", key}, 404, "model_not_found", `"status":"NOT_FOUND"`},
+		{"Gemini, wrong key", "POST", "/v1beta/models/m:generateContent?key=nope", `{}`, nil, 401, "invalid_key", `"status":"UNAUTHENTICATED"`},
+		{"Gemini's models", "GET", "/v1beta/models", "", []string{"X-Goog-Api-Key", key}, 200, "", `{"models":[{"name":"models/ft:a/b"`},
+		{"Cohere", "POST", "/v2/chat", good, bearer, 200, "", "ok"},
+		{"Cohere, broken", "POST", "/v2/chat", `{`, bearer, 400, "invalid_request", `{"message":`},
+		{"Cohere's models", "GET", "/cohere/v1/models", "", bearer, 200, "", `"models":[`},
 		{"a prefix", "POST", "/openai/v1/chat/completions", good, bearer, 200, "", "ok"},
 	}
 	for _, c := range cases {

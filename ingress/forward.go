@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/tollhouse/tollhouse/actors"
@@ -131,8 +130,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, result *actors.F
 		if !started {
 			started = true
 			h := w.Header()
-			if !strings.HasPrefix(h.Get("Content-Type"), "text/event-stream") {
-				h.Set("Content-Type", "text/event-stream")
+			if h.Get("Content-Type") == "" {
+				h.Set("Content-Type", adapters.EventStream)
 			}
 			h.Set("Cache-Control", "no-cache")
 			h.Set("X-Accel-Buffering", "no")

@@ -12,9 +12,9 @@ import (
 	"github.com/tollhouse/tollhouse/adapters"
 )
 
-// models answers GET /v1/models and /v1/models/{id} with what the key may use. The format is Anthropic's where the client
-// says so by its version header or the prefix.
-func (s *Server) models(w http.ResponseWriter, r *http.Request, prefix string) {
+// models answers GET of a list of models, and of one of it, with what the key may use. The format is that of the path, or of the
+// prefix, or Anthropic's where the client says so by its version header.
+func (s *Server) models(w http.ResponseWriter, r *http.Request, list string) {
 	key, err := s.authenticate(r)
 	if err != nil {
 		s.refuse(w, r, err)
@@ -22,13 +22,13 @@ func (s *Server) models(w http.ResponseWriter, r *http.Request, prefix string) {
 	}
 	dialect := s.dialectOf(r)
 	usable := s.usable(key.Consumer)
-	escaped := strings.TrimPrefix(strings.TrimPrefix(r.URL.EscapedPath(), prefix), "/v1/models")
+	escaped := strings.TrimPrefix(r.URL.EscapedPath(), list)
 	if escaped == "" || escaped == "/" {
-		list := make([]adapters.Model, 0, len(usable))
+		models := make([]adapters.Model, 0, len(usable))
 		for _, name := range slices.Sorted(maps.Keys(usable)) {
-			list = append(list, adapters.Model{ID: name, OwnedBy: usable[name]})
+			models = append(models, adapters.Model{ID: name, OwnedBy: usable[name]})
 		}
-		s.writeJSON(w, dialect.RenderModels(list))
+		s.writeJSON(w, dialect.RenderModels(models))
 		return
 	}
 	id, err := url.PathUnescape(escaped[1:])

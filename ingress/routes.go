@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ const (
 	openAI    = "openai_chat"
 	anthropic = "anthropic_messages"
 	cohere    = "cohere"
+	gemini    = "gemini"
 )
 
 // route is one line of the table: what a path means.
@@ -34,8 +36,41 @@ var table = []route{
 	{http.MethodPost, "/v2/rerank", cohere, adapters.OperationRerank},
 }
 
+// modelRoute is a line of the table for dialects that have the model, and what is asked of it, in the path.
+type modelRoute struct {
+	base, dialect string
+	methods       map[string]adapters.Operation // by how the path ends
+}
+
+var geminiMethods = map[string]adapters.Operation{
+	":generateContent": adapters.OperationChat, ":streamGenerateContent": adapters.OperationChat,
+	":countTokens": adapters.OperationCountTokens, ":embedContent": adapters.OperationEmbeddings,
+	":batchEmbedContents": adapters.OperationEmbeddings,
+}
+
+var modelTable = []modelRoute{
+	{"/v1beta/models/", gemini, geminiMethods},
+	{"/v1/models/", gemini, geminiMethods},
+}
+
+// find returns what a path means.
+func (m modelRoute) find(path string) (route, bool) {
+	if !strings.HasPrefix(path, m.base) {
+		return route{}, false
+	}
+	for end, op := range m.methods {
+		if strings.HasSuffix(path, end) {
+			return route{http.MethodPost, path, m.dialect, op}, true
+		}
+	}
+	return route{}, false
+}
+
+// lists are the routes that tell which models a key may use.
+var lists = []string{"/v1/models", "/v1beta/models"}
+
 // prefixes under which a dialect's routes also stand.
-var prefixes = map[string]string{"/openai": openAI, "/anthropic": anthropic, "/cohere": cohere}
+var prefixes = map[string]string{"/openai": openAI, "/anthropic": anthropic, "/cohere": cohere, "/gemini": gemini}
 
 func (s *Server) routes(e *echo.Echo) {
 	for _, r := range table {
@@ -50,13 +85,23 @@ func (s *Server) routes(e *echo.Echo) {
 			}
 		}
 	}
-	for _, prefix := range []string{"", "/openai", "/anthropic", "/cohere"} {
-		handle := func(c echo.Context) error {
-			s.models(c.Response().Writer, c.Request(), prefix)
-			return nil
+	for _, prefix := range append(slices.Collect(maps.Keys(prefixes)), "") {
+		for _, m := range modelTable {
+			if prefix == "" || prefixes[prefix] == m.dialect {
+				e.POST(prefix+m.base+"*", func(c echo.Context) error {
+					s.forwardModel(c.Response().Writer, c.Request(), m)
+					return nil
+				})
+			}
 		}
-		e.Match([]string{http.MethodGet, http.MethodHead}, prefix+"/v1/models", handle)
-		e.Match([]string{http.MethodGet, http.MethodHead}, prefix+"/v1/models/*", handle)
+		for _, list := range lists {
+			handle := func(c echo.Context) error {
+				s.models(c.Response().Writer, c.Request(), prefix+list)
+				return nil
+			}
+			e.Match([]string{http.MethodGet, http.MethodHead}, prefix+list, handle)
+			e.Match([]string{http.MethodGet, http.MethodHead}, prefix+list+"/*", handle)
+		}
 	}
 	e.RouteNotFound("/*", func(c echo.Context) error {
 		s.unrouted(c.Response().Writer, c.Request())
@@ -65,6 +110,16 @@ func (s *Server) routes(e *echo.Echo) {
 	e.HTTPErrorHandler = func(_ error, c echo.Context) { // Echo's own: a method that no route of the path has
 		s.unrouted(c.Response().Writer, c.Request())
 	}
+}
+
+// forwardModel takes a request whose model and method stand in its path.
+func (s *Server) forwardModel(w http.ResponseWriter, r *http.Request, m modelRoute) {
+	to, ok := m.find(trimPrefix(r.URL.EscapedPath()))
+	if !ok {
+		s.unrouted(w, r)
+		return
+	}
+	s.forward(w, r, to)
 }
 
 // nearest names the dialect that a request is in: its prefix says so, else its route, else its header.
@@ -78,6 +133,14 @@ func nearest(r *http.Request) string {
 		if route.path == r.URL.Path {
 			return route.dialect
 		}
+	}
+	for _, m := range modelTable {
+		if _, ok := m.find(r.URL.Path); ok {
+			return m.dialect
+		}
+	}
+	if strings.HasPrefix(r.URL.Path, "/v1beta/") {
+		return gemini
 	}
 	if strings.HasPrefix(r.URL.Path, "/v1/messages") || r.Header.Get("Anthropic-Version") != "" {
 		return anthropic
@@ -109,8 +172,15 @@ func methods(path string) (allow []string) {
 			allow = append(allow, r.method)
 		}
 	}
-	if path == "/v1/models" || strings.HasPrefix(path, "/v1/models/") {
-		allow = append(allow, http.MethodGet, http.MethodHead)
+	for _, m := range modelTable {
+		if to, ok := m.find(path); ok {
+			return []string{to.method}
+		}
+	}
+	for _, list := range lists {
+		if path == list || strings.HasPrefix(path, list+"/") {
+			allow = append(allow, http.MethodGet, http.MethodHead)
+		}
 	}
 	return allow
 }

@@ -108,10 +108,12 @@ func (s *suite) call(ctx context.Context, t *testing.T, stream bool) (resp *adap
 	base, _ := url.Parse(s.srv.URL + s.f.BaseURL)
 	endpoint := &adapters.Endpoint{Name: "e", BaseURL: base, APIKey: secret, Options: map[string]string{}}
 	body := strings.TrimSpace(s.fixture["request"])
-	if stream {
+	path := strings.TrimSpace(s.fixture["path"])
+	if streamed := strings.TrimSpace(s.fixture["stream path"]); stream && streamed != "" {
+		path = streamed
+	} else if stream {
 		body = strings.TrimSuffix(body, "}") + `,"stream":true}`
 	}
-	path := strings.TrimSpace(s.fixture["path"])
 	in, inspectErr := s.f.Dialect.Inspect(adapters.OperationChat, path, []byte(body))
 	if inspectErr != nil {
 		t.Fatal(inspectErr)

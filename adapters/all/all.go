@@ -5,12 +5,15 @@ import (
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
 	"github.com/tollhouse/tollhouse/adapters/dialects/cohere"
+	"github.com/tollhouse/tollhouse/adapters/dialects/gemini"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
 	anthropicapi "github.com/tollhouse/tollhouse/adapters/providers/anthropic"
 	"github.com/tollhouse/tollhouse/adapters/providers/azure"
 	cohereapi "github.com/tollhouse/tollhouse/adapters/providers/cohere"
 	"github.com/tollhouse/tollhouse/adapters/providers/compatible"
 	"github.com/tollhouse/tollhouse/adapters/providers/demo"
+	geminiapi "github.com/tollhouse/tollhouse/adapters/providers/gemini"
+	"github.com/tollhouse/tollhouse/adapters/providers/vertex"
 )
 
 // Set returns every dialect and provider.
@@ -19,11 +22,14 @@ func Set() (*adapters.Set, error) {
 		openaichat.Dialect{},
 		anthropic.Dialect{},
 		cohere.Dialect{},
+		gemini.Dialect{},
 	}
 	providers := append(compatible.Vendors(),
 		anthropicapi.Provider{},
 		azure.Provider{},
 		cohereapi.Provider{},
+		geminiapi.Provider{},
+		vertex.New(),
 		demo.OpenAI(),
 		demo.Anthropic(),
 	)

@@ -7,6 +7,7 @@ import (
 	"github.com/tollhouse/tollhouse/adapters/adaptertest"
 	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
 	"github.com/tollhouse/tollhouse/adapters/dialects/cohere"
+	"github.com/tollhouse/tollhouse/adapters/dialects/gemini"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
 )
 
@@ -14,7 +15,12 @@ import (
 var features = map[string]adaptertest.Features{
 	"anthropic": {Dialect: anthropic.Dialect{}, Stream: true, Usage: true, RequestID: "Request-Id"},
 	"cohere":    {Dialect: cohere.Dialect{}, Stream: true, Usage: true, RequestID: "X-Request-Id"},
-	"azure":     {Dialect: openaichat.Dialect{}, Stream: true, Usage: true, RequestID: "Apim-Request-Id"},
+	"gemini":    {Dialect: gemini.Dialect{}, Stream: true, Usage: true, RequestID: "X-Request-Id"},
+	"vertex": {
+		Dialect: gemini.Dialect{}, Stream: true, Usage: true, RequestID: "X-Request-Id",
+		Options: map[string]string{"project": "p-1", "location": "global"},
+	},
+	"azure": {Dialect: openaichat.Dialect{}, Stream: true, Usage: true, RequestID: "Apim-Request-Id"},
 }
 
 // TestConformance runs the suite over every provider of the set but the demo, which answers by itself.

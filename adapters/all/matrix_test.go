@@ -64,18 +64,23 @@ func (p *as) RoundTrip(req *http.Request) (*http.Response, error) {
 func exchange(t *testing.T, set *adapters.Set, client, provider, request, answer string, status int, stream bool) (up, down string) {
 	t.Helper()
 	dialect := set.Dialect(client)
-	body := []byte(request)
-	if stream {
+	body, path, query := []byte(request), "", ""
+	switch {
+	case client == "gemini" && stream:
+		path, query = "/v1beta/models/m:streamGenerateContent", "alt=sse"
+	case client == "gemini":
+		path = "/v1beta/models/m:generateContent"
+	case stream:
 		body = []byte(strings.TrimSuffix(strings.TrimSpace(request), "}") + `,"stream":true}`)
 	}
-	inspection, err := dialect.Inspect(adapters.OperationChat, "", body)
+	inspection, err := dialect.Inspect(adapters.OperationChat, path, body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &as{dialect: set.Dialect(provider), status: status, answer: answer}
 	req := &adapters.RequestContext{
 		ID: "req_00000000000000000000000001", Dialect: dialect, Operation: adapters.OperationChat, Method: http.MethodPost,
-		Header: http.Header{}, Body: body, Inspection: inspection, ReceivedAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
+		Path: path, RawQuery: query, Header: http.Header{}, Body: body, Inspection: inspection, ReceivedAt: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 	}
 	target := &adapters.Target{
 		Registry: &adapters.Registry{Name: "r", Provider: p}, Endpoint: &adapters.Endpoint{Name: "e"}, SentModel: "sent", Ticket: ticket{},

@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"encoding/json"
+	"fmt"
 
 	"github.com/tollhouse/tollhouse/adapters/canonical"
 )
@@ -9,7 +10,8 @@ import (
 // messages writes the turns. What a system or a developer says stands apart here, wherever it was said; turns of one role that follow
 // each other are one, so that the results of calls made at once come together, and before all else in their turn.
 func (e *encoder) messages(r *canonical.Request, b *requestBody) {
-	for _, m := range r.Messages {
+	for i, m := range r.Messages {
+		e.lose(m.Name != "", fmt.Sprintf("messages[%d].name", i), true)
 		if m.Role == canonical.System || m.Role == canonical.Developer {
 			b.System = append(b.System, e.blocks(m.Parts)...)
 			continue

@@ -18,6 +18,9 @@ type streamEncoder struct {
 	seq   string
 }
 
+// StreamType is server-sent events.
+func (Dialect) StreamType(*adapters.RequestContext) string { return adapters.EventStream }
+
 // NewStreamEncoder writes one stream of events.
 func (Dialect) NewStreamEncoder(req *adapters.RequestContext, facts *adapters.ProviderResponse) adapters.StreamEncoder {
 	return &streamEncoder{req: req, facts: facts, block: -1, stop: "end_turn"}

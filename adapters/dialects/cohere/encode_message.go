@@ -63,7 +63,7 @@ type wireCall struct {
 // message writes one message as one or several: each tool's result is one of its own here.
 func (e *requestEncoder) message(i int, m *canonical.Message) {
 	at := "messages" + index(i)
-	e.loseIf(m.Name != "", at+".name", false)
+	e.loseIf(m.Name != "", at+".name", true)
 	out := wireMessage{Role: string(m.Role)}
 	if m.Role == canonical.Developer {
 		out.Role = string(canonical.System)

@@ -164,7 +164,7 @@ func (e *requestEncoder) thinking(r *canonical.Reasoning) {
 	if r.Budget != "-1" {
 		e.out.Thinking.Budget = r.Budget
 	}
-	e.loseIf(r.Effort != "" && r.Budget == "", "reasoning.effort", false)
+	e.loseIf(r.Effort != "" && r.Budget == "", "reasoning.effort", true) // thinking is on or off
 }
 
 // absent names what Cohere has nothing for.

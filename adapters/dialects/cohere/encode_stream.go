@@ -20,6 +20,9 @@ type streamEncoder struct {
 	stopSequence               string
 }
 
+// StreamType is server-sent events.
+func (Dialect) StreamType(*adapters.RequestContext) string { return adapters.EventStream }
+
 // NewStreamEncoder writes one stream.
 func (Dialect) NewStreamEncoder(req *adapters.RequestContext, facts *adapters.ProviderResponse) adapters.StreamEncoder {
 	return &streamEncoder{req: req, facts: facts}

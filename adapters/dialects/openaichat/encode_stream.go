@@ -22,6 +22,9 @@ type sentChoice struct {
 	role  bool
 }
 
+// StreamType is server-sent events.
+func (Dialect) StreamType(*adapters.RequestContext) string { return adapters.EventStream }
+
 // NewStreamEncoder writes one stream of chunks.
 func (Dialect) NewStreamEncoder(req *adapters.RequestContext, facts *adapters.ProviderResponse) adapters.StreamEncoder {
 	return &streamEncoder{req: req, facts: facts, choices: map[int]*sentChoice{}}

@@ -1,0 +1,111 @@
+package gemini
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/wire/jsonarray"
+	"github.com/tollhouse/tollhouse/events"
+)
+
+// stream reads one stream, chunk by chunk.
+//
+// Server-sent events have no last one: every chunk may be followed by another with a higher count, also behind a finish reason, so
+// the facts are final when the body has ended. An array ends with its bracket.
+type stream struct {
+	req   *adapters.RequestContext
+	a     answer
+	total int  // bytes of content, for an estimate
+	begun bool // content has gone out
+	array bool // the stream is an array
+	done  bool // its bracket was seen
+}
+
+// NewStreamReader reads the facts of one stream.
+func (Dialect) NewStreamReader(req *adapters.RequestContext, facts *adapters.ProviderResponse) adapters.StreamReader {
+	return &stream{req: req, a: answer{facts: facts}}
+}
+
+// Event reads one chunk.
+func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
+	switch name {
+	case jsonarray.Element:
+		s.array = true
+	case jsonarray.Close:
+		s.array = true
+		if !s.a.whole() {
+			return adapters.Failed, s.broken(io.ErrUnexpectedEOF)
+		}
+		s.done = true
+		s.complete()
+		return adapters.Last, nil
+	}
+	if len(data) == 0 {
+		return s.quiet(), nil
+	}
+	if err := s.a.read(data); err != nil {
+		return adapters.Failed, s.broken(fmt.Errorf("a stream event is %w", err))
+	}
+	if s.a.failure != nil {
+		return adapters.Failed, s.a.failure
+	}
+	s.total += s.a.bytes
+	if s.a.usage.counted { // for who asks in the meantime
+		s.a.facts.Usage, s.a.facts.Evidence = s.a.usage.canonical(), events.EvidencePartial
+	}
+	s.begun = s.begun || s.a.content
+	return s.quiet(), nil
+}
+
+// quiet is what becomes of an event without content: held until content has gone out.
+func (s *stream) quiet() adapters.Disposition {
+	if s.begun {
+		return adapters.Content
+	}
+	return adapters.Opening
+}
+
+// complete gives the facts of a whole stream their usage.
+func (s *stream) complete() {
+	f := s.a.facts
+	f.Outcome = adapters.OutcomeSuccess
+	if s.a.usage.seen {
+		f.Usage, f.Evidence = s.a.usage.canonical(), events.EvidenceReported
+		return
+	}
+	s.estimate()
+}
+
+func (s *stream) estimate() {
+	s.a.facts.Evidence = events.EvidenceEstimated
+	s.a.facts.Usage = &events.Usage{InputTokens: s.req.EstimateInputTokens(), OutputTokens: uint64(s.total+3) / 4}
+}
+
+// End completes the facts. A stream of events is whole where each candidate has given its finish reason.
+func (s *stream) End() error {
+	switch {
+	case s.done:
+		return nil
+	case s.a.failure == nil && s.a.whole() && !s.array:
+		s.done = true
+		s.complete()
+		return nil
+	case s.a.usage.counted: // the last count came before the last content
+		s.a.facts.Usage, s.a.facts.Evidence = s.a.usage.canonical(), events.EvidencePartial
+		s.a.facts.Usage.OutputTokens = max(s.a.facts.Usage.OutputTokens, uint64(s.total+3)/4)
+	default:
+		s.estimate()
+	}
+	return s.broken(io.ErrUnexpectedEOF)
+}
+
+func (s *stream) broken(cause error) error {
+	f := s.a.facts
+	if f.ErrorClass == "" {
+		f.Outcome, f.ErrorClass = adapters.OutcomeRetryable, events.ErrorMalformedResponse
+	}
+	return &adapters.Error{
+		Code: adapters.CodeUpstreamError, Message: "the provider's stream ended before its answer did", Cause: cause,
+	}
+}
