@@ -76,6 +76,10 @@ func (e *encoder) message(m canonical.Message) []outMessage {
 			out = append(out, result)
 			content = append(content, media...)
 		case canonical.ToolCall:
+			if p.Signature != "" {
+				e.lose(p.Field+".signature", true) // Gemini's: nobody else knows it
+			}
+			p.Signature = ""
 			rest.ToolCalls = append(rest.ToolCalls, encodeCall(p))
 		case canonical.Thinking:
 			rest.ReasoningContent += p.Thought.Text
