@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/adaptertest/corpus"
 	"github.com/tollhouse/tollhouse/adapters/canonical"
 	"github.com/tollhouse/tollhouse/adapters/dialects/cohere"
 	"github.com/tollhouse/tollhouse/adapters/wire/sse"
@@ -32,12 +33,12 @@ var sameModel = cmp.Options{
 
 // What a recorded client asked for survives the way into the model and out again, and all of it has a place.
 func TestCohereRequestsSurviveTheModel(t *testing.T) {
-	for _, r := range load(t, corpusDir(t), "cohere/chat_v2") {
-		if string(r.body) == "null" {
+	for _, r := range corpus.Load(t, corpus.Dir(t), "cohere/chat_v2") {
+		if string(r.Body) == "null" {
 			continue
 		}
-		t.Run(r.name, func(t *testing.T) {
-			first := decodeCohere(t, r.body)
+		t.Run(r.Name, func(t *testing.T) {
+			first := decodeCohere(t, r.Body)
 			body, lost, err := cohere.Dialect{}.EncodeRequest(first)
 			if err != nil || len(lost) > 0 {
 				t.Fatalf("lost %v, %v", lost, err)
@@ -76,19 +77,19 @@ type cohereAnswer struct {
 
 // A recorded answer says in the model what its expectation says, whole or streamed, and says it again to a client of Cohere.
 func TestCohereAnswersSurviveTheModel(t *testing.T) {
-	corpus := corpusDir(t)
-	for _, r := range load(t, corpus, "cohere/chat_v2") {
-		if !r.expect.OK || r.expect.Error != nil || r.expect.StreamInfo != nil && !r.expect.StreamInfo.Terminal {
+	dir := corpus.Dir(t)
+	for _, r := range corpus.Load(t, dir, "cohere/chat_v2") {
+		if !r.Expect.OK || r.Expect.Error != nil || r.Expect.StreamInfo != nil && !r.Expect.StreamInfo.Terminal {
 			continue
 		}
-		t.Run(r.name, func(t *testing.T) {
+		t.Run(r.Name, func(t *testing.T) {
 			var want cohereAnswer
-			read(t, filepath.Join(corpus, "cohere/chat_v2", r.name+".expect.json"), &want)
+			corpus.Read(t, filepath.Join(dir, "cohere/chat_v2", r.Name+".expect.json"), &want)
 			say := sayWhole
-			if r.meta.Framing == "sse" {
+			if r.Meta.Framing == "sse" {
 				say = sayStream
 			}
-			first, again := say(t, r.response)
+			first, again := say(t, r.Response)
 			if diff := cmp.Diff(want, first, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("the model (-want +got)\n%s", diff)
 			}

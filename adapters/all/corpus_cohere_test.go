@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/adaptertest/corpus"
 	"github.com/tollhouse/tollhouse/adapters/dialects/cohere"
 	"github.com/tollhouse/tollhouse/events"
 )
@@ -35,7 +36,7 @@ type cohereCount struct {
 //   - the expectation of a rerank and of embeddings has neither the id of an embedding nor the units of a rerank's meta: both
 //     are in the answer.
 func TestCohereRecordingsPassUntouchedAndAreCounted(t *testing.T) {
-	corpus := corpusDir(t)
+	dir := corpus.Dir(t)
 	set, err := Set()
 	if err != nil {
 		t.Fatal(err)
@@ -49,13 +50,13 @@ func TestCohereRecordingsPassUntouchedAndAreCounted(t *testing.T) {
 		"cohere/embeddings": {adapters.OperationEmbeddings, "/v2/embed", nil},
 		"cohere/rerank":     {adapters.OperationRerank, "/v2/rerank", map[string]uint64{"search_units": 1}},
 	} {
-		for _, r := range load(t, corpus, api) {
-			t.Run(api+"/"+r.name, func(t *testing.T) {
+		for _, r := range corpus.Load(t, dir, api) {
+			t.Run(api+"/"+r.Name, func(t *testing.T) {
 				var want cohereCount
-				read(t, filepath.Join(corpus, api, r.name+".expect.json"), &want)
+				corpus.Read(t, filepath.Join(dir, api, r.Name+".expect.json"), &want)
 				resp, got, err := playCohere(t, set.Provider("cohere"), c.op, c.path, &r)
 				checkCohere(t, &r, resp, got, err)
-				if r.expect.OK && resp.Outcome == adapters.OutcomeSuccess {
+				if r.Expect.OK && resp.Outcome == adapters.OutcomeSuccess {
 					countCohere(t, &want, c.units, resp)
 				}
 			})
@@ -64,36 +65,36 @@ func TestCohereRecordingsPassUntouchedAndAreCounted(t *testing.T) {
 }
 
 // playCohere sends a recorded request through the invoker to a server that answers as recorded.
-func playCohere(t *testing.T, provider adapters.Provider, op adapters.Operation, path string, r *recorded) (*adapters.ProviderResponse, []byte, error) {
+func playCohere(t *testing.T, provider adapters.Provider, op adapters.Operation, path string, r *corpus.Case) (*adapters.ProviderResponse, []byte, error) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, up *http.Request) {
 		if up.URL.Path != path || up.Header.Get("Authorization") != "Bearer sk-secret" {
 			t.Errorf("the request went to %s with %q", up.URL.Path, up.Header.Get("Authorization"))
 		}
-		for name, value := range r.meta.Headers {
+		for name, value := range r.Meta.Headers {
 			if name != "content-length" && name != "transfer-encoding" {
 				w.Header().Set(name, value)
 			}
 		}
-		w.WriteHeader(r.meta.Status)
-		_, _ = w.Write(r.response)
+		w.WriteHeader(r.Meta.Status)
+		_, _ = w.Write(r.Response)
 	}))
 	defer srv.Close()
 	base, _ := url.Parse(srv.URL)
 	endpoint := &adapters.Endpoint{Name: "e", BaseURL: base, APIKey: "sk-secret"}
 	registry := &adapters.Registry{Name: "r", Provider: provider, Endpoints: []*adapters.Endpoint{endpoint}}
-	if string(r.body) == "null" { // composed of another's answer, without a request
-		r.body, r.stream = []byte(`{"model":"m","stream":true,"messages":[]}`), true
+	if string(r.Body) == "null" { // composed of another's answer, without a request
+		r.Body, r.Stream = []byte(`{"model":"m","stream":true,"messages":[]}`), true
 	}
-	in, err := cohere.Dialect{}.Inspect(op, path, r.body)
+	in, err := cohere.Dialect{}.Inspect(op, path, r.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if in.Stream != r.stream {
-		t.Errorf("streamed %v, want %v", in.Stream, r.stream)
+	if in.Stream != r.Stream {
+		t.Errorf("streamed %v, want %v", in.Stream, r.Stream)
 	}
 	req := &adapters.RequestContext{
 		ID: "req_test", Dialect: cohere.Dialect{}, Operation: op, Method: http.MethodPost, Path: path,
-		Header: http.Header{"Content-Type": {"application/json"}}, Body: r.body, Inspection: in,
+		Header: http.Header{"Content-Type": {"application/json"}}, Body: r.Body, Inspection: in,
 	}
 	target := &adapters.Target{Registry: registry, Endpoint: endpoint, SentModel: in.Model, Attempt: 1, Ticket: ticket{}}
 	invoker := adapters.NewProviderInvoker(adapters.InvokerOptions{})
@@ -115,24 +116,24 @@ func playCohere(t *testing.T, provider adapters.Provider, op adapters.Operation,
 	return resp, got, err
 }
 
-func checkCohere(t *testing.T, r *recorded, resp *adapters.ProviderResponse, got []byte, err error) {
+func checkCohere(t *testing.T, r *corpus.Case, resp *adapters.ProviderResponse, got []byte, err error) {
 	t.Helper()
-	if resp.StatusCode != r.meta.Status {
-		t.Errorf("status %d, want %d", resp.StatusCode, r.meta.Status)
+	if resp.StatusCode != r.Meta.Status {
+		t.Errorf("status %d, want %d", resp.StatusCode, r.Meta.Status)
 	}
-	if r.expect.Error != nil && r.expect.Error.InStream {
+	if r.Expect.Error != nil && r.Expect.Error.InStream {
 		// The gateway ends the stream in the place of the event that says so, with an event of the same kind; where it all came in
 		// one read, nothing has gone out yet and another attempt may answer.
-		before, _, _ := bytes.Cut(r.response, []byte("event: message-end"))
+		before, _, _ := bytes.Cut(r.Response, []byte("event: message-end"))
 		if !bytes.HasPrefix(before, got) || err == nil || resp.FinishReason != events.FinishError ||
 			resp.Evidence != events.EvidenceEstimated {
 			t.Errorf("an error in the stream came as %v, %s, %s:\n%s", err, resp.FinishReason, resp.Evidence, got)
 		}
-	} else if !bytes.Equal(got, r.response) {
-		t.Errorf("the client got other bytes than the provider sent:\n%.2000s\nwant\n%.2000s", got, r.response)
+	} else if !bytes.Equal(got, r.Response) {
+		t.Errorf("the client got other bytes than the provider sent:\n%.2000s\nwant\n%.2000s", got, r.Response)
 	}
-	cut := r.expect.StreamInfo != nil && !r.expect.StreamInfo.Terminal
-	if r.expect.OK && r.expect.Error == nil && !cut {
+	cut := r.Expect.StreamInfo != nil && !r.Expect.StreamInfo.Terminal
+	if r.Expect.OK && r.Expect.Error == nil && !cut {
 		if err != nil || resp.Outcome != adapters.OutcomeSuccess || resp.Evidence != events.EvidenceReported {
 			t.Fatalf("outcome %v, class %s, evidence %s: %v", resp.Outcome, resp.ErrorClass, resp.Evidence, err)
 		}
@@ -144,12 +145,12 @@ func checkCohere(t *testing.T, r *recorded, resp *adapters.ProviderResponse, got
 			t.Errorf("%s %q, want %q", what, got, *want)
 		}
 	}
-	text("id", resp.ResponseID, r.expect.ID)
-	text("finish reason", resp.NativeFinishReason, r.expect.FinishReason)
+	text("id", resp.ResponseID, r.Expect.ID)
+	text("finish reason", resp.NativeFinishReason, r.Expect.FinishReason)
 	if resp.Model != "" {
 		t.Errorf("model %q: Cohere echoes none", resp.Model)
 	}
-	if r.expect.OK && resp.ResponseID == "" {
+	if r.Expect.OK && resp.ResponseID == "" {
 		t.Error("no id was read")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/adaptertest/corpus"
 	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
 	"github.com/tollhouse/tollhouse/adapters/dialects/gemini"
 	"github.com/tollhouse/tollhouse/events"
@@ -16,7 +17,7 @@ import (
 
 // TestGoogleRecordingsPassUntouchedAndAreCounted replays what the Gemini API and Vertex answered.
 func TestGoogleRecordingsPassUntouchedAndAreCounted(t *testing.T) {
-	corpus := corpusDir(t)
+	dir := corpus.Dir(t)
 	set, err := Set()
 	if err != nil {
 		t.Fatal(err)
@@ -33,32 +34,32 @@ func TestGoogleRecordingsPassUntouchedAndAreCounted(t *testing.T) {
 		"vertex/count_tokens":          {"vertex", gemini.Dialect{}, adapters.OperationCountTokens},
 		"vertex/anthropic_raw_predict": {"vertex", anthropic.Dialect{}, adapters.OperationChat},
 	} {
-		for _, r := range load(t, corpus, api) {
-			t.Run(api+"/"+r.name, func(t *testing.T) {
+		for _, r := range corpus.Load(t, dir, api) {
+			t.Run(api+"/"+r.Name, func(t *testing.T) {
 				replayGoogle(t, set.Provider(c.provider), c.dialect, c.op, &r)
 			})
 		}
 	}
 }
 
-func replayGoogle(t *testing.T, provider adapters.Provider, dialect adapters.Dialect, op adapters.Operation, r *recorded) {
-	recordedURL, err := url.Parse(r.meta.URL)
+func replayGoogle(t *testing.T, provider adapters.Provider, dialect adapters.Dialect, op adapters.Operation, r *corpus.Case) {
+	recordedURL, err := url.Parse(r.Meta.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan *http.Request, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		got <- req
-		for name, value := range r.meta.Headers {
+		for name, value := range r.Meta.Headers {
 			if name != "content-length" && name != "transfer-encoding" {
 				w.Header().Set(name, value)
 			}
 		}
 		if w.Header().Get("Content-Type") == "" {
-			w.Header().Set("Content-Type", map[string]string{"sse": "text/event-stream", "json": "application/json"}[r.meta.Framing])
+			w.Header().Set("Content-Type", map[string]string{"sse": "text/event-stream", "json": "application/json"}[r.Meta.Framing])
 		}
-		w.WriteHeader(r.meta.Status)
-		_, _ = w.Write(r.response)
+		w.WriteHeader(r.Meta.Status)
+		_, _ = w.Write(r.Response)
 	}))
 	defer srv.Close()
 	req, target := googleRequest(t, dialect, op, r, recordedURL)
@@ -97,11 +98,11 @@ func replayGoogle(t *testing.T, provider adapters.Provider, dialect adapters.Dia
 
 // googleRequest is what a client would have sent for a recording.
 func googleRequest(
-	t *testing.T, dialect adapters.Dialect, op adapters.Operation, r *recorded, u *url.URL,
+	t *testing.T, dialect adapters.Dialect, op adapters.Operation, r *corpus.Case, u *url.URL,
 ) (*adapters.RequestContext, *adapters.Target) {
 	_, rest, _ := strings.Cut(u.EscapedPath(), "/models/")
 	model, method, _ := strings.Cut(rest, ":")
-	path, body := "/v1beta/models/"+rest, r.body
+	path, body := "/v1beta/models/"+rest, r.Body
 	if dialect.Name() == anthropic.Name {
 		path = "/v1/messages"
 		stream := ""
@@ -134,10 +135,10 @@ func googleRequest(
 
 // explain checks the recordings about which the derived expectation says less than the provider does, and takes them out of
 // the comparison of usage.
-func explain(r *recorded, resp *adapters.ProviderResponse) {
+func explain(r *corpus.Case, resp *adapters.ProviderResponse) {
 	// The answer of batchEmbedContents has usageMetadata.promptTokenCount since 2026; the expectation looks for usage in
 	// generateContent only. https://ai.google.dev/api/embeddings#v1beta.EmbeddingUsageMetadata
-	if strings.HasPrefix(r.name, "rubyllm-embedding") && resp.Evidence == events.EvidenceReported && resp.Usage.InputTokens == 8 {
+	if strings.HasPrefix(r.Name, "rubyllm-embedding") && resp.Evidence == events.EvidenceReported && resp.Usage.InputTokens == 8 {
 		resp.Evidence = events.EvidenceNone
 	}
 }
