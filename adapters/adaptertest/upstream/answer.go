@@ -117,6 +117,12 @@ func (a *answer) stream() {
 	if !a.write(a.dialect.open(a.e, a.usage)) {
 		return
 	}
+	for _, piece := range a.dialect.call(a.e) {
+		if !a.write(piece) {
+			return
+		}
+		chunks = 0
+	}
 	cutAt, _ := strconv.Atoi(a.script["cut"])
 	for i := range chunks {
 		if a.script["cut"] == "mid" && i == 1 {

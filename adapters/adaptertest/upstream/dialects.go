@@ -1,6 +1,9 @@
 package upstream
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // dialect writes answers in one wire format.
 type dialect interface {
@@ -10,11 +13,17 @@ type dialect interface {
 	overloadEvent() string
 	open(e *Entry, u Usage) string
 	chunk(e *Entry, i int) string
+	call(e *Entry) []string // of the entry's tool; none where it has none
 	ping() string
 	end(e *Entry, u Usage, usage bool) string
 }
 
 var dialects = map[string]dialect{"openai_chat": openAI{}, "anthropic_messages": anthropic{}}
+
+// What a tool is called with, in the pieces that a stream has it in.
+var arguments = []string{`{"ci`, `ty":"Os`, `lo"}`}
+
+func whole(pieces []string) string { return strings.Join(pieces, "") }
 
 type openAI struct{}
 
@@ -28,8 +37,28 @@ func (o openAI) whole(e *Entry, u Usage, usage bool) string {
 	if usage {
 		tail = `,"usage":` + o.usage(u)
 	}
+	message, finish := fmt.Sprintf(`"content":"answer to %s"`, e.Mark), "stop"
+	if e.Tool != "" {
+		finish = "tool_calls"
+		message = fmt.Sprintf(`"content":null,"tool_calls":[{"id":"call_%s","type":"function","function":{"name":%q,"arguments":%q}}]`,
+			e.Mark, e.Tool, whole(arguments))
+	}
 	return fmt.Sprintf(`{"id":%q,"object":"chat.completion","created":1700000000,"model":%q,"choices":[{"index":0,"message":{"role":"assistant",`+
-		`"content":"answer to %s"},"finish_reason":"stop"}]%s}`, e.ResponseID, e.Model+"-echo", e.Mark, tail)
+		`%s},"finish_reason":%q}]%s}`, e.ResponseID, e.Model+"-echo", message, finish, tail)
+}
+
+func (o openAI) call(e *Entry) (pieces []string) {
+	if e.Tool == "" {
+		return nil
+	}
+	delta := func(call string) {
+		pieces = append(pieces, o.event(e, `"choices":[{"index":0,"delta":{"tool_calls":[`+call+`]},"finish_reason":null}]`))
+	}
+	delta(fmt.Sprintf(`{"index":0,"id":"call_%s","type":"function","function":{"name":%q,"arguments":""}}`, e.Mark, e.Tool))
+	for _, a := range arguments {
+		delta(fmt.Sprintf(`{"index":0,"function":{"arguments":%q}}`, a))
+	}
+	return pieces
 }
 
 func (openAI) failure(message string) string {
@@ -57,7 +86,11 @@ func (o openAI) chunk(e *Entry, i int) string {
 func (openAI) ping() string { return ": ping\n\n" }
 
 func (o openAI) end(e *Entry, u Usage, usage bool) string {
-	out := o.event(e, `"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]`)
+	finish := "stop"
+	if e.Tool != "" {
+		finish = "tool_calls"
+	}
+	out := o.event(e, fmt.Sprintf(`"choices":[{"index":0,"delta":{},"finish_reason":%q}]`, finish))
 	if usage {
 		out += o.event(e, `"choices":[],"usage":`+o.usage(u))
 	}
@@ -71,8 +104,24 @@ func (anthropic) whole(e *Entry, u Usage, usage bool) string {
 	if usage {
 		tail = fmt.Sprintf(`,"usage":{"input_tokens":%d,"cache_read_input_tokens":%d,"output_tokens":%d}`, u.Input-u.Cached, u.Cached, u.Output)
 	}
-	return fmt.Sprintf(`{"id":%q,"type":"message","role":"assistant","model":%q,"content":[{"type":"text","text":"answer to %s"}],`+
-		`"stop_reason":"end_turn","stop_sequence":null%s}`, e.ResponseID, e.Model+"-echo", e.Mark, tail)
+	content, stop := fmt.Sprintf(`{"type":"text","text":"answer to %s"}`, e.Mark), "end_turn"
+	if e.Tool != "" {
+		stop = "tool_use"
+		content = fmt.Sprintf(`{"type":"tool_use","id":"toolu_%s","name":%q,"input":%s}`, e.Mark, e.Tool, whole(arguments))
+	}
+	return fmt.Sprintf(`{"id":%q,"type":"message","role":"assistant","model":%q,"content":[%s],`+
+		`"stop_reason":%q,"stop_sequence":null%s}`, e.ResponseID, e.Model+"-echo", content, stop, tail)
+}
+
+func (anthropic) call(e *Entry) (pieces []string) {
+	if e.Tool == "" {
+		return nil
+	}
+	for _, a := range arguments {
+		pieces = append(pieces, fmt.Sprintf("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,"+
+			"\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":%q}}\n\n", a))
+	}
+	return pieces
 }
 
 func (anthropic) failure(message string) string {
@@ -86,10 +135,14 @@ func (anthropic) overload() string {
 func (a anthropic) overloadEvent() string { return "event: error\ndata: " + a.overload() + "\n\n" }
 
 func (anthropic) open(e *Entry, u Usage) string {
+	block := `{"type":"text","text":""}`
+	if e.Tool != "" {
+		block = fmt.Sprintf(`{"type":"tool_use","id":"toolu_%s","name":%q,"input":{}}`, e.Mark, e.Tool)
+	}
 	return fmt.Sprintf("event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":%q,\"type\":\"message\",\"role\":\"assistant\",\"model\":%q,"+
 		"\"content\":[],\"stop_reason\":null,\"usage\":{\"input_tokens\":%d,\"cache_read_input_tokens\":%d,\"output_tokens\":1}}}\n\n"+
-		"event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
-		e.ResponseID, e.Model+"-echo", u.Input-u.Cached, u.Cached)
+		"event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":%s}\n\n",
+		e.ResponseID, e.Model+"-echo", u.Input-u.Cached, u.Cached, block)
 }
 
 func (anthropic) chunk(_ *Entry, i int) string {
@@ -98,8 +151,12 @@ func (anthropic) chunk(_ *Entry, i int) string {
 
 func (anthropic) ping() string { return "event: ping\ndata: {\"type\":\"ping\"}\n\n" }
 
-func (anthropic) end(_ *Entry, u Usage, _ bool) string {
+func (anthropic) end(e *Entry, u Usage, _ bool) string {
+	stop := "end_turn"
+	if e.Tool != "" {
+		stop = "tool_use"
+	}
 	return fmt.Sprintf("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n"+
-		"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":%d}}\n\n"+
-		"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", u.Output)
+		"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":%q,\"stop_sequence\":null},\"usage\":{\"output_tokens\":%d}}\n\n"+
+		"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", stop, u.Output)
 }

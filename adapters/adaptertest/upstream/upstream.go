@@ -20,6 +20,7 @@
 package upstream
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -49,6 +50,7 @@ type Entry struct {
 	// Reported is the usage that was written to its end, so that whoever read it knows it; zero where none was.
 	Reported   Usage  `json:"reported"`
 	ResponseID string `json:"response_id"`
+	Tool       string `json:"tool,omitempty"` // that the answer calls: the first that was offered, until its result is there
 }
 
 // Usage is what a request would be billed: a function of its mark.
@@ -167,6 +169,12 @@ func (s *Server) enter(r *http.Request, body []byte) (*Entry, map[string]string)
 	var asked struct {
 		Model  string `json:"model"`
 		Stream bool   `json:"stream"`
+		Tools  []struct {
+			Name     string `json:"name"`
+			Function struct {
+				Name string `json:"name"`
+			} `json:"function"`
+		} `json:"tools"`
 	}
 	_ = json.Unmarshal(body, &asked)
 	key := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -180,6 +188,10 @@ func (s *Server) enter(r *http.Request, body []byte) (*Entry, map[string]string)
 	}
 	if strings.HasSuffix(r.URL.Path, "/messages") {
 		e.Dialect = "anthropic_messages"
+	}
+	answered := bytes.Contains(body, []byte(`"tool_call_id"`)) || bytes.Contains(body, []byte(`"tool_result"`))
+	if len(asked.Tools) > 0 && !answered {
+		e.Tool = asked.Tools[0].Name + asked.Tools[0].Function.Name
 	}
 	if m := markPattern.FindSubmatch(body); m != nil {
 		e.Mark = string(m[1])

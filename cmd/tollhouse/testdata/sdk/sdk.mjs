@@ -38,4 +38,40 @@ assert.match(final.content[0].text, /^word 0 word 1 /);
 assert.equal(final.stop_reason, "end_turn");
 
 await assert.rejects(anthropic.messages.create(message("mark:node-anthropic-e upstream: status=400")), Anthropic.BadRequestError);
+// A tool is called and its result handed back, with a provider of the SDK's own dialect and with one of another.
+const schema = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
+for (const model of ["gpt-4o", "claude-sonnet-4-5"]) {
+  const asked = { ...ask(`mark:node-tool-${model}`), model, tools: [{ type: "function", function: { name: "weather", parameters: schema } }] };
+  const streamed = await openai.chat.completions.stream(asked).finalChatCompletion();
+  const called = await openai.chat.completions.create(asked);
+  for (const choice of [streamed.choices[0], called.choices[0]]) {
+    assert.equal(choice.finish_reason, "tool_calls");
+    assert.equal(choice.message.tool_calls[0].function.name, "weather");
+    assert.deepEqual(JSON.parse(choice.message.tool_calls[0].function.arguments), { city: "Oslo" });
+  }
+  const { message: said } = called.choices[0];
+  const done = await openai.chat.completions.create({
+    ...asked,
+    messages: [...asked.messages, said, { role: "tool", tool_call_id: said.tool_calls[0].id, content: "rain" }],
+  });
+  assert.equal(done.choices[0].message.content, `answer to node-tool-${model}`);
+}
+for (const model of ["claude-sonnet-4-5", "gpt-4o"]) {
+  const asked = { ...message(`mark:node-tool-a-${model}`), model, tools: [{ name: "weather", input_schema: schema }] };
+  const streamed = await anthropic.messages.stream(asked).finalMessage();
+  const called = await anthropic.messages.create(asked);
+  for (const m of [streamed, called]) {
+    assert.equal(m.stop_reason, "tool_use");
+    assert.deepEqual({ name: m.content.at(-1).name, input: m.content.at(-1).input }, { name: "weather", input: { city: "Oslo" } });
+  }
+  const done = await anthropic.messages.create({
+    ...asked,
+    messages: [
+      ...asked.messages,
+      { role: "assistant", content: called.content },
+      { role: "user", content: [{ type: "tool_result", tool_use_id: called.content.at(-1).id, content: "rain" }] },
+    ],
+  });
+  assert.equal(done.content[0].text, `answer to node-tool-a-${model}`);
+}
 console.log("all good");
