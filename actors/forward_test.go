@@ -334,6 +334,25 @@ func TestWhatCannotBeRecordedIsNotServed(t *testing.T) {
 	w.over(t)
 }
 
+// A retry whose intent cannot be kept ends the request; it counts as an attempt only where its start was written.
+func TestARetryThatCannotBeRecorded(t *testing.T) {
+	for attempts, startErr := range map[uint16]error{
+		1: fmt.Errorf("%w: %w", events.ErrNotStarted, events.ErrAccountingUnavailable),
+		2: events.ErrAccountingUnavailable,
+	} {
+		w := newWorld(t, actortest.Status(500, events.ErrorOverloaded, 0), actortest.OK)
+		w.recorder.StartErr = startErr
+		_, err := w.forward(context.Background(), "gpt", false)
+		if e := adapters.AsError(err); e.Code != adapters.CodeAccountingUnavailable {
+			t.Errorf("%v", err)
+		}
+		w.over(t)
+		if c := w.closed(); c.Attempts != attempts || len(w.invoker.Seen) != 1 {
+			t.Errorf("after %v: %d attempts, %d calls", startErr, c.Attempts, len(w.invoker.Seen))
+		}
+	}
+}
+
 func TestAnEndpointsLimitHolds(t *testing.T) {
 	w := newWorld(t, actortest.Hang)
 	for _, r := range w.snapshot.Registries {

@@ -13,7 +13,8 @@ type Recorder interface {
 	// Begin keeps a request's acceptance and the intent of its first attempt as one record, and returns when it is there
 	// at the configured level. The error matches events.ErrAccountingUnavailable, or is ctx's.
 	Begin(ctx context.Context, a *events.Accept, s *events.Start) (events.Ticket, error)
-	// Start keeps the intent of a later attempt.
+	// Start keeps the intent of a later attempt. After an error the attempt was begun and is settled again, unless the error
+	// matches events.ErrNotStarted.
 	Start(ctx context.Context, s *events.Start) (events.Ticket, error)
 	// Refuse keeps a request that was accepted and refused before any attempt, in one record.
 	Refuse(a *events.Accept, c *events.RequestClosed) error

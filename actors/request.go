@@ -338,6 +338,9 @@ func (r *requestActor) unrecorded(cause error) {
 	if adapters.Cancelled(cause) {
 		err = cancelError(cause)
 	}
+	if errors.Is(cause, events.ErrNotStarted) {
+		r.attempts--
+	}
 	if r.begun { // a later attempt: the request itself is still open
 		r.close(&ended{resp: &adapters.ProviderResponse{}, err: cause}, adapters.AsError(err))
 	}

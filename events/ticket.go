@@ -12,3 +12,7 @@ type Ticket interface {
 // ErrAccountingUnavailable is returned where an intent cannot be kept: the journal is full, or its disk fails.
 // What cannot be accounted for is not served.
 var ErrAccountingUnavailable = errors.New("accounting unavailable")
+
+// ErrNotStarted is returned, beside ErrAccountingUnavailable, where the start of a later attempt was refused before anything was
+// written of it: there was no such attempt. Without it the attempt was begun, and is settled as one that was never sent.
+var ErrNotStarted = errors.New("the attempt was not started")

@@ -4,8 +4,10 @@ package actortest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -115,8 +117,11 @@ func Stream(frames []string, broken error) Call {
 
 // Recorder keeps facts in memory and holds them to the rules: one settlement an attempt, one closing a request.
 type Recorder struct {
-	mu      sync.Mutex
-	Err     error // of Begin, Start and Refuse
+	mu  sync.Mutex
+	Err error // of Begin, Start and Refuse
+	// StartErr is of Start alone: with events.ErrNotStarted, or without, where the attempt was begun and undone.
+	StartErr error
+
 	Begun   map[string]bool
 	Started map[string]bool // attempt
 	Settled map[string]*events.AttemptSettled
@@ -166,10 +171,13 @@ func (r *Recorder) Begin(_ context.Context, a *events.Accept, s *events.Start) (
 func (r *Recorder) Start(_ context.Context, s *events.Start) (events.Ticket, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.Err != nil {
-		return nil, r.Err
-	}
 	id := events.SettledEventID(s.RequestID, s.Attempt)
+	if err := errors.Join(r.Err, r.StartErr); err != nil {
+		if !errors.Is(err, events.ErrNotStarted) { // it was written, could not be kept, and is undone
+			r.Started[id], r.Settled[id] = true, &events.AttemptSettled{}
+		}
+		return nil, err
+	}
 	r.rule(!r.Started[id], "%s started twice", id)
 	r.Started[id] = true
 	return &ticket{}, nil
@@ -217,6 +225,13 @@ func (r *Recorder) Close(c *events.RequestClosed) {
 
 func (r *Recorder) close(c *events.RequestClosed) {
 	r.rule(r.Begun[c.RequestID] && r.Closed[c.RequestID] == nil, "%s closed before it was begun, or twice", c.RequestID)
+	started := 0
+	for id := range r.Started {
+		if strings.HasPrefix(id, c.RequestID+"/") {
+			started++
+		}
+	}
+	r.rule(int(c.Attempts) == started, "%s closed with %d attempts of %d", c.RequestID, c.Attempts, started)
 	r.Closed[c.RequestID] = c
 }
 

@@ -246,7 +246,8 @@ func (j *Journal) Begin(ctx context.Context, a *events.Accept, s *events.Start) 
 	return &ticket{}, nil
 }
 
-// Start keeps the intent of a later attempt. Where it returns an error, that attempt is settled again.
+// Start keeps the intent of a later attempt. Where it returns an error, that attempt is settled again, unless the error matches
+// events.ErrNotStarted.
 func (j *Journal) Start(ctx context.Context, s *events.Start) (events.Ticket, error) {
 	rec := getRecord(typeStart)
 	rec.buf = s.AppendJSON(rec.buf)
@@ -260,7 +261,7 @@ func (j *Journal) Start(ctx context.Context, s *events.Start) (events.Ticket, er
 	}
 	if err := j.admit(reservePerAttempt); err != nil {
 		j.mu.Unlock()
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", events.ErrNotStarted, err)
 	}
 	lsn := j.append(rec)
 	start := *s
