@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tollhouse/tollhouse/events"
+	"github.com/tollhouse/tollhouse/events/journal/journaltest"
 )
 
 // sim is one random life of a journal on a disk that crashes, checked against BOOKS.md's invariants: requests begin, settle and
@@ -22,7 +23,7 @@ import (
 type sim struct {
 	t      *testing.T
 	r      *rand.Rand
-	fs     *crashFS
+	fs     *journaltest.Disk
 	level  Sync
 	broken rules
 	j      *Journal
@@ -168,27 +169,23 @@ func (s *sim) run(steps int, power, faults bool) {
 		case x < 95:
 			s.publish()
 		case x < 97 && faults:
-			s.fs.mu.Lock()
 			left := 1 + s.r.IntN(2)
-			what := []error{errTorn, errors.New("scripted: no space"), errors.New("scripted: i/o error")}[s.r.IntN(3)]
-			s.fs.fail = func(op, name string) error {
+			what := []error{journaltest.ErrTorn, errors.New("scripted: no space"), errors.New("scripted: i/o error")}[s.r.IntN(3)]
+			s.fs.Fail(func(op, name string) error {
 				if left > 0 && strings.HasPrefix(name, segmentPrefix) && (op == "write" || op == "sync") {
 					left--
 					return what
 				}
 				return nil
-			}
-			s.fs.mu.Unlock()
+			})
 		case x < 99:
 			s.die()
 			if power && s.r.IntN(2) == 0 {
-				s.fs.powerLoss()
+				s.fs.PowerLoss()
 				s.boot++
 				s.powerLost = true
 			}
-			s.fs.mu.Lock()
-			s.fs.fail = nil
-			s.fs.mu.Unlock()
+			s.fs.Fail(nil)
 			s.from = 1 // a relay that forgot everything reads again what is there
 			s.start()
 		}
@@ -200,9 +197,7 @@ func (s *sim) run(steps int, power, faults bool) {
 			s.j.mu.Unlock()
 		}
 	}
-	s.fs.mu.Lock()
-	s.fs.fail = nil
-	s.fs.mu.Unlock()
+	s.fs.Fail(nil)
 	time.Sleep(3 * time.Second) // a failed disk is tried again
 	for len(s.open) > 0 {
 		s.finish()
@@ -259,7 +254,7 @@ func simulate(t *testing.T, seed uint64, level Sync, power, faults bool, broken 
 	synctest.Test(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		s := &sim{
-			t: t, r: r, fs: newCrashFS(r), level: level, broken: broken, from: 1, ticketed: map[string]bool{},
+			t: t, r: r, fs: journaltest.NewDisk(r), level: level, broken: broken, from: 1, ticketed: map[string]bool{},
 			starts: map[string]*events.Start{}, published: map[uint64]map[uint64]string{}, settled: map[string]int{}, closed: map[string]int{},
 		}
 		s.run(300, power, faults)
