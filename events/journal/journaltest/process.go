@@ -122,3 +122,10 @@ func (d *Disk) chance(n int) int {
 	defer d.mu.Unlock()
 	return d.r.IntN(n)
 }
+
+// Spare takes back that it dies by itself.
+func (p *Process) Spare() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left = 0
+}

@@ -1,0 +1,308 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tollhouse/tollhouse/analytics/prices"
+	"github.com/tollhouse/tollhouse/analytics/query"
+	"github.com/tollhouse/tollhouse/events"
+	"github.com/tollhouse/tollhouse/events/broker"
+	"github.com/tollhouse/tollhouse/events/journal/journaltest"
+)
+
+// pipe is one random life of everything between a gateway's request and the tables: the journal, the relay, the broker and the sinks
+// are the product's own, the disk, the network and the tables are models that fail. The seed decides what happens when; what two
+// goroutines do in the same instant is the scheduler's choice, so that a seed fails again often and not always.
+type pipe struct {
+	t         *testing.T
+	c         pipeCase
+	r         *rand.Rand // the driver's own
+	dice      *dice      // everybody else's
+	calm      atomic.Bool
+	began     time.Time
+	catalogue *prices.Catalogue
+
+	network broker.Network
+	dir     string // of the broker; empty: in memory
+	broker  *broker.Broker
+	faults  []broker.Injected
+	count   int // partitions
+
+	disk    *journaltest.Disk
+	boot    int
+	gateway *gatewayLife
+	sinks   []*sinkLife
+	started int            // sinks
+	ending  sync.WaitGroup // processes that were killed and whose goroutines run out
+	tables  *tables
+	books   *truth
+	floors  []query.EpochAudit // read some steps ago, not yet audited
+
+	mu       sync.Mutex
+	lines    []string // the trace
+	problems []string
+}
+
+// dice is chance for many goroutines.
+type dice struct {
+	mu sync.Mutex
+	r  *rand.Rand
+}
+
+func (d *dice) roll(n int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.r.IntN(n)
+}
+
+// run lives for some steps, lets everything heal and drain, and holds the tables against the truth.
+func (p *pipe) run() {
+	time.Sleep(time.Until(began)) // in the bubble it is 2000; prices begin later
+	p.began = time.Now()
+	p.startBroker()
+	p.startGateway(0)
+	p.startSink()
+	for range p.c.steps {
+		p.step()
+		if p.failed() {
+			break
+		}
+		time.Sleep(time.Duration(p.r.IntN(1+p.r.IntN(1500))) * time.Millisecond)
+	}
+	p.heal()
+	if !p.failed() {
+		p.drain()
+	}
+	if !p.failed() {
+		p.verdict()
+	}
+	p.stop()
+}
+
+// step does one thing that can happen to the parts.
+func (p *pipe) step() {
+	if p.gateway != nil && p.gateway.process.Dead() {
+		p.reapGateway()
+	}
+	p.audit()
+	switch x := p.r.IntN(100); {
+	case x < 60:
+		for range 1 + p.r.IntN(6) {
+			p.work()
+		}
+	case x < 70 && p.c.kills:
+		p.restartGateway()
+	case x < 82 && p.c.kills:
+		p.changeSinks()
+	case x < 94 && p.c.trouble:
+		p.brokerTrouble()
+	}
+}
+
+// audit runs the audit's rule in the middle of everything: what is under way must never be called lost. The floors are read first, and
+// the rest now or some steps later, as the queries of a real audit follow one another.
+func (p *pipe) audit() {
+	if p.floors == nil {
+		p.floors = p.tables.floors()
+		if p.r.IntN(2) == 0 {
+			return
+		}
+	}
+	a := p.tables.audit(p.floors)
+	p.floors = nil
+	if lost := uint64(p.books.lost()); a.Unaccounted > lost || a.Duplicated != 0 {
+		p.problem("8: a false loss: unaccounted %d where %d were destroyed, duplicated %d: %v", a.Unaccounted, lost, a.Duplicated, a.Items)
+	}
+}
+
+const pipeAddr = "127.0.0.1:9092"
+
+func (p *pipe) startBroker() {
+	topics := []broker.Topic{{Name: events.Topic, Partitions: p.count}, {Name: events.DeadLetterTopic}}
+	b, err := broker.Start(broker.Options{Listen: pipeAddr, Network: p.network, Dir: p.dir, NoSync: true, Topics: topics})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.broker = b
+}
+
+func (p *pipe) stopBroker() {
+	p.faults = nil
+	if err := p.broker.Close(); err != nil {
+		p.problem("close the broker: %v", err)
+	}
+	p.broker = nil
+}
+
+// brokerTrouble makes the broker refuse, answer late, go away, come back, or grow.
+func (p *pipe) brokerTrouble() {
+	if p.broker == nil {
+		p.log("broker starts")
+		p.startBroker()
+		return
+	}
+	const notLeader, timedOut = 6, 7
+	switch p.r.IntN(8) {
+	case 0, 1:
+		p.log("broker: produce answers that it timed out, and is done")
+		p.inject(broker.Fault{Requests: []int16{broker.Produce}, Code: timedOut, Count: 1 + p.r.IntN(3)})
+	case 2, 3:
+		p.log("broker: one partition does not take or give records")
+		p.inject(broker.Fault{
+			Requests: []int16{broker.Produce, broker.Fetch, broker.ListOffsets}, Topic: events.Topic,
+			Partitions: []int32{int32(p.r.IntN(p.count))}, Code: notLeader, Count: 1 + p.r.IntN(8),
+		})
+	case 4:
+		p.log("broker: heals")
+		p.removeFaults()
+	case 5:
+		if p.count < 5 {
+			p.count++
+			p.log("broker: %d partitions", p.count)
+			if err := p.broker.AddPartitions(events.Topic, p.count); err != nil {
+				p.problem("add a partition: %v", err)
+			}
+		}
+	default:
+		p.log("broker stops")
+		p.stopBroker()
+	}
+}
+
+func (p *pipe) inject(f broker.Fault) { p.faults = append(p.faults, p.broker.Inject(f)) }
+
+func (p *pipe) removeFaults() {
+	for _, f := range p.faults {
+		f.Remove()
+	}
+	p.faults = nil
+}
+
+// heal ends all faults and gives every part a process that runs.
+func (p *pipe) heal() {
+	p.log("heals")
+	p.calm.Store(true)
+	if p.broker == nil {
+		p.startBroker()
+	}
+	p.removeFaults()
+	if p.gateway != nil {
+		p.gateway.process.Spare()
+		if p.gateway.process.Dead() {
+			p.reapGateway()
+		}
+	}
+	if p.gateway == nil {
+		p.startGateway(0)
+	}
+	for _, s := range p.sinks {
+		s.store.spare()
+	}
+	p.reapSinks()
+	if len(p.sinks) == 0 {
+		p.startSink()
+	}
+}
+
+// drainWithin is more than every back-off, session and late insert together.
+const drainWithin = 15 * time.Minute
+
+// drain ends the epoch and waits until all that is in the books is in the tables.
+func (p *pipe) drain() {
+	p.finishAll()
+	if err := p.gateway.journal.Seal(); err != nil {
+		p.problem("seal: %v", err)
+		return
+	}
+	for n, deadline := 0, time.Now().Add(drainWithin); ; n++ {
+		time.Sleep(time.Second)
+		why := p.notDrained()
+		if why == "" {
+			time.Sleep(lateInsert) // what took effect late has done so by now
+			return
+		}
+		if time.Now().After(deadline) {
+			p.dump()
+			p.problem("12: not drained: %s", why)
+			return
+		}
+		p.audit()
+		if p.failed() {
+			return
+		}
+		if n%60 == 59 { // a new generation
+			p.startSink()
+			p.endSink(0, false)
+		}
+	}
+}
+
+func (p *pipe) notDrained() string {
+	if n := p.gateway.journal.Stats().Unpublished; n > 0 {
+		return fmt.Sprintf("%d records are not in Kafka", n)
+	}
+	floors := map[uint64]uint64{}
+	for _, e := range p.tables.floors() {
+		floors[e.Epoch] = e.Floor
+	}
+	return p.books.belowFloor(floors)
+}
+
+// stop ends all processes in order.
+func (p *pipe) stop() {
+	for len(p.sinks) > 0 {
+		p.endSink(0, false)
+	}
+	p.killGateway()
+	p.ending.Wait()
+	if p.broker != nil {
+		p.stopBroker()
+	}
+	if p.dir != "" {
+		_ = os.RemoveAll(p.dir)
+	}
+}
+
+// line is the network as one process has it: it can be cut.
+type line struct {
+	network broker.Network
+	mu      sync.Mutex
+	conns   []net.Conn
+	dead    bool
+}
+
+var errCut = errors.New("scripted: no network")
+
+func (l *line) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := l.network.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.dead {
+		_ = conn.Close()
+		return nil, errCut
+	}
+	l.conns = append(l.conns, conn)
+	return conn, nil
+}
+
+// cut closes what is open; for good: nothing else is opened.
+func (l *line) cut(good bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.conns {
+		_ = c.Close()
+	}
+	l.conns, l.dead = nil, l.dead || good
+}
