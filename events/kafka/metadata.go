@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
@@ -91,6 +92,12 @@ type record struct {
 	key, value    []byte
 	headers       []kafka.Header
 	highWatermark int64
+}
+
+// is says whether a message, read at the record's offset, is that record.
+func (r *record) is(m *message.Message) bool {
+	at, ok := PositionOf(m)
+	return ok && at.Time.Equal(r.time.Truncate(time.Millisecond)) && bytes.Equal(m.Payload, r.value)
 }
 
 // size is what it holds in memory, roughly.

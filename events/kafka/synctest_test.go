@@ -1,6 +1,10 @@
 package kafka_test
 
 import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,6 +61,61 @@ func TestLongOutage(t *testing.T) {
 		}
 		if err := b.Close(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestTopicMadeAnewUnderABusyReader: while messages wait to be handled, the topic is deleted, made anew, and filled beyond the offset that
+// is read next. Nothing of it is passed over.
+func TestTopicMadeAnewUnderABusyReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := broker.NewMemoryNetwork()
+		b, err := broker.Start(broker.Options{Listen: "127.0.0.1:9092", Network: network, Topics: []broker.Topic{{Name: "events"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := connection(b.Addr())
+		c.Dial = network.DialContext
+		p, err := kafka.NewPublisher(kafka.PublisherOptions{Connection: c, NoCompression: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := kafka.NewSubscriber(kafka.SubscriberOptions{
+			Connection: c, Group: "group",
+			OnAssign: func(_ context.Context, _ string, _ int, _, first, _ int64) (int64, error) { return first, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages := subscribe(t, s, "events")
+		publish(t, p, "events", 0, 0, 3)
+		first := receive(t, messages)
+		publish(t, p, "events", 0, 3, 6) // fetched, and waiting for the others to be taken
+		time.Sleep(time.Second)
+		if err := b.DeleteTopic("events"); err != nil {
+			t.Error(err)
+		}
+		if err := b.CreateTopic("events", 1, nil); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(5 * time.Second) // until the publisher knows
+		publish(t, p, "events", 0, 100, 120)
+		first.Ack()
+		var got []string
+		for len(got) < 25 {
+			m := receiveAck(t, messages)
+			got = append(got, m.UUID)
+			if m.UUID == "119" {
+				break
+			}
+		}
+		if want := "[1 2 3 4 5 100 101"; !strings.HasPrefix(fmt.Sprint(got), want) || len(got) != 25 {
+			t.Errorf("got %v", got)
+		}
+		for _, c := range []io.Closer{s, p, b} {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }
