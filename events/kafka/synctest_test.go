@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
+
 	"github.com/tollhouse/tollhouse/events/broker"
 	"github.com/tollhouse/tollhouse/events/kafka"
 )
@@ -113,6 +115,60 @@ func TestTopicMadeAnewUnderABusyReader(t *testing.T) {
 			t.Errorf("got %v", got)
 		}
 		for _, c := range []io.Closer{s, p, b} {
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// TestTopicAwayWhileTheGroupForms: the leader finds no partition to assign, since the topic is just being made anew. It is read all the
+// same once it is there, although it has as many partitions as before.
+func TestTopicAwayWhileTheGroupForms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := broker.NewMemoryNetwork()
+		b, err := broker.Start(broker.Options{Listen: "127.0.0.1:9092", Network: network, Topics: []broker.Topic{{Name: "events"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := connection(b.Addr())
+		c.Dial = network.DialContext
+		p, err := kafka.NewPublisher(kafka.PublisherOptions{Connection: c, NoCompression: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var members []*kafka.Subscriber
+		received := make(chan *message.Message)
+		for range 2 { // the second makes the group form again, at the first one's heartbeat
+			s, err := kafka.NewSubscriber(kafka.SubscriberOptions{Connection: c, Group: "group"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			members = append(members, s)
+			messages := subscribe(t, s, "events")
+			go func() {
+				for m := range messages {
+					received <- m
+				}
+			}()
+			time.Sleep(100 * time.Millisecond)
+		}
+		if err := b.DeleteTopic("events"); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(4 * time.Second)
+		if err := b.CreateTopic("events", 1, nil); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(5 * time.Second) // until the publisher knows
+		publish(t, p, "events", 0, 0, 1)
+		select {
+		case m := <-received:
+			m.Ack()
+		case <-time.After(time.Minute):
+			t.Error("nobody reads the topic")
+		}
+		for _, c := range []io.Closer{members[0], members[1], p, b} {
 			if err := c.Close(); err != nil {
 				t.Error(err)
 			}
