@@ -46,6 +46,7 @@ func (p *pipe) startGateway(operations int) {
 	}
 	j, err := journal.Open(journal.Options{
 		Dir: "/j", GatewayID: gateway, SegmentBytes: 256 << 10, MaxBytes: 8 << 20, Sync: p.c.level, FS: g.process,
+		Logger: slog.New(traceLog{p, "journal"}),
 		BootID: func() (string, error) { return boot, nil }, Now: func() time.Time { return time.Now().Add(skew) },
 	})
 	if err != nil {
@@ -143,7 +144,7 @@ func (p *pipe) work() {
 		if _, err := g.journal.Start(context.Background(), start); err != nil {
 			return // it stays between two attempts
 		}
-		p.books.ticket(start)
+		p.books.ticket(start, g.journal.Epoch())
 		r.start = start
 	case x < 2:
 		g.journal.Note(&events.Note{RequestID: r.accept.RequestID, Attempt: r.attempt, At: now, FirstByteAt: now, Status: 200})
@@ -168,7 +169,7 @@ func (p *pipe) begin(g *gatewayLife) {
 		}
 		return
 	}
-	p.books.ticket(start)
+	p.books.ticket(start, g.journal.Epoch())
 	g.open = append(g.open, &simRequest{accept: accept, start: start, attempt: 1})
 }
 

@@ -28,17 +28,19 @@ func (p *pipe) startSink() {
 	s := &sinkLife{line: &line{network: p.network}, done: make(chan struct{})}
 	s.store = &shakyStore{p: p, die: func() { s.line.cut(true) }}
 	s.publisher = p.publisher(s.line)
+	p.started++
+	logger := slog.New(traceLog{p, fmt.Sprint("sink ", p.started)})
 	product := New(Options{
-		Store: s.store, Log: s.publisher, DeadLetters: s.publisher, Catalogue: p.catalogue, broken: p.c.broken.rules,
+		Logger: logger,
+		Store:  s.store, Log: s.publisher, DeadLetters: s.publisher, Catalogue: p.catalogue, broken: p.c.broken.rules,
 		MaxWait: 200 * time.Millisecond, MaxRows: 1 + p.r.IntN(40), Position: pipePosition,
 	})
 	var err error
 	connection := p.connection(s.line)
-	p.started++
-	connection.Logger = slog.New(traceLog{p, fmt.Sprint("sink ", p.started)})
+	connection.Logger = logger
 	s.sub, err = kafka.NewSubscriber(kafka.SubscriberOptions{
 		Connection: connection, Group: "sink", MaxUnacked: 1000, OnAssign: product.Assign,
-		HeartbeatInterval: time.Second, SessionTimeout: 6 * time.Second, RebalanceTimeout: 6 * time.Second, FetchWait: 2 * time.Second,
+		HeartbeatInterval: time.Second, SessionTimeout: 6 * time.Second, RebalanceTimeout: 6 * time.Second,
 	})
 	if err != nil {
 		p.t.Fatal(err)

@@ -241,12 +241,32 @@ func (t *tables) sealed(key epochKey) bool {
 	return false
 }
 
-// incarnations is how many lives of the topic the sinks have seen.
-func (t *tables) incarnations() (n uint32) {
+// charged says whether an event that is charged for has its charge. t.mu is held.
+func (t *tables) charged(f *fact) bool {
+	if f.kind != events.TypeAttemptSettled {
+		return true
+	}
+	for _, v := range t.ledger {
+		if v.row.EventID == f.id {
+			return true
+		}
+	}
+	return false
+}
+
+// unseen counts the rows whose numbers are not in the set: an insert got as far as the table, and what it was of is destroyed.
+func (t *tables) unseen() (n uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for key := range t.progress {
-		n = max(n, key.incarnation)
+	for _, v := range t.attempts {
+		if !t.has(epochKey{v.row.GatewayID, v.row.Epoch}, v.row.Seq) {
+			n++
+		}
+	}
+	for _, v := range t.requests {
+		if !t.has(epochKey{v.row.GatewayID, v.row.Epoch}, v.row.Seq) {
+			n++
+		}
 	}
 	return n
 }

@@ -2,6 +2,8 @@ package sink
 
 import (
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -16,14 +18,15 @@ import (
 type truth struct {
 	mu      sync.Mutex
 	n       int
-	tickets map[string]*events.Start          // attempts that may have gone upstream, by the id of their settlement
+	tickets map[string]uint64                 // attempts that may have gone upstream, by the id of their settlement: their epoch
 	given   map[string]*events.AttemptSettled // what the journal was told of them
 	facts   map[epochKey]map[uint64]*fact
-	numbers map[string]numberKey // of each event id
-	unacked map[numberKey]*fact  // read by the relay, and not acknowledged yet
-	gone    map[numberKey]bool   // destroyed in Kafka before the tables had it
-	blind   map[epochKey]bool    // its last barriers were destroyed: its floor need not come to its end
-	copies  []*message.Message   // of what was sent, to be sent again
+	numbers map[string]numberKey       // of each event id
+	unacked map[numberKey]*fact        // read by the relay, and not acknowledged yet
+	gone    map[numberKey]bool         // destroyed in Kafka before the tables had it
+	named   map[epochKey][]*events.Gap // what a journal says that it has lost
+	blind   map[epochKey]bool          // its last barriers were destroyed: its floor need not come to its end
+	copies  []*message.Message         // of what was sent, to be sent again
 }
 
 // fact is one published record.
@@ -38,8 +41,9 @@ type fact struct {
 
 func newTruth() *truth {
 	return &truth{
-		tickets: map[string]*events.Start{}, given: map[string]*events.AttemptSettled{}, facts: map[epochKey]map[uint64]*fact{},
+		tickets: map[string]uint64{}, given: map[string]*events.AttemptSettled{}, facts: map[epochKey]map[uint64]*fact{},
 		numbers: map[string]numberKey{}, unacked: map[numberKey]*fact{}, gone: map[numberKey]bool{}, blind: map[epochKey]bool{},
+		named: map[epochKey][]*events.Gap{},
 	}
 }
 
@@ -59,10 +63,10 @@ func (b *truth) start(id string, attempt uint16, at time.Time) *events.Start {
 	}
 }
 
-func (b *truth) ticket(s *events.Start) {
+func (b *truth) ticket(s *events.Start, epoch uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.tickets[events.SettledEventID(s.RequestID, s.Attempt)] = s
+	b.tickets[events.SettledEventID(s.RequestID, s.Attempt)] = epoch
 }
 
 // settlement makes what the journal is told of an attempt; each has a usage of its own.
@@ -101,6 +105,26 @@ func (b *truth) published(p *pipe, r *journal.Record) {
 		p.problem("3: %s has number %d/%d and %d/%d", f.id, was.epoch, was.seq, f.epoch, f.seq)
 	}
 	seqs[f.seq], b.numbers[f.id], b.unacked[f.numberKey] = f, f.numberKey, f
+	if f.kind == events.TypeGap {
+		b.gap(p, f)
+	}
+}
+
+// gap takes a loss that a journal names. Only a power loss may swallow records, of which none was durable: of what was written last, the
+// disk may keep the later part and not the earlier.
+func (b *truth) gap(p *pipe, f *fact) {
+	e, err := events.Decode(f.kind, []byte(f.payload))
+	g, ok := e.(*events.Gap)
+	if err != nil || !ok || g.Reason != events.GapPowerLoss || !p.c.power {
+		p.problem("4: the journal says that it lost records: %s (%v)", f.payload, err)
+		return
+	}
+	b.named[f.epochKey] = append(b.named[f.epochKey], g)
+}
+
+// swallowed says whether a number was lost in a power loss that names it. b.mu is held.
+func (b *truth) swallowed(key epochKey, seq uint64) bool {
+	return slices.ContainsFunc(b.named[key], func(g *events.Gap) bool { return g.FirstSeq <= seq && seq <= g.LastSeq })
 }
 
 // inKafka takes what Kafka has acknowledged.
@@ -115,6 +139,34 @@ func (b *truth) inKafka(m *message.Message) {
 	if _, ok := b.unacked[key]; ok {
 		delete(b.unacked, key)
 		b.copies = append(b.copies, m.Copy())
+	}
+}
+
+// someCopies picks some of what was sent, in any order, some of it twice.
+func (b *truth) someCopies(r *rand.Rand) (some []*message.Message) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for range min(len(b.copies), 1+r.IntN(30)) {
+		some = append(some, b.copies[r.IntN(len(b.copies))].Copy())
+	}
+	return some
+}
+
+// destroy takes everything for lost that the tables do not have by now.
+func (b *truth) destroy(t *tables) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, seqs := range b.facts {
+		for seq, f := range seqs {
+			if !t.has(key, seq) || !t.charged(f) {
+				b.gone[f.numberKey] = true
+			}
+			if f.seal {
+				b.blind[key] = true
+			}
+		}
 	}
 }
 
@@ -147,11 +199,17 @@ func (b *truth) barrier(p *pipe, m *message.Message) {
 	}
 }
 
-// lost is how many facts were destroyed on their way, at most.
+// lost is how many facts were destroyed on their way, at most, or are named as lost.
 func (b *truth) lost() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.gone)
+	n := len(b.gone)
+	for _, gaps := range b.named {
+		for _, g := range gaps {
+			n += int(g.Count)
+		}
+	}
+	return n
 }
 
 // belowFloor names an epoch whose floor is not at its end.
@@ -159,8 +217,9 @@ func (b *truth) belowFloor(floors map[uint64]uint64) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for key, seqs := range b.facts {
-		if floors[key.epoch] < uint64(len(seqs)) && !b.blind[key] {
-			return fmt.Sprintf("the floor of %d is %d of %d", key.epoch, floors[key.epoch], len(seqs))
+		last := slices.Max(slices.Collect(maps.Keys(seqs)))
+		if floors[key.epoch] < last && !b.blind[key] {
+			return fmt.Sprintf("the floor of %d is %d of %d", key.epoch, floors[key.epoch], last)
 		}
 	}
 	return ""
