@@ -40,15 +40,17 @@ type pipe struct {
 	count   int  // partitions
 	damaged bool // the log does not hold all that it held
 
-	disk    *journaltest.Disk
-	boot    int
-	gateway *gatewayLife
-	sinks   []*sinkLife
-	started int            // sinks
-	ending  sync.WaitGroup // processes that were killed and whose goroutines run out
-	tables  *tables
-	books   *truth
-	floors  []query.EpochAudit // read some steps ago, not yet audited
+	disk     *journaltest.Disk
+	boot     int
+	gateway  *gatewayLife
+	sinks    []*sinkLife
+	started  int // sinks
+	cloned   *cloneJournal
+	endClone func()
+	ending   sync.WaitGroup // processes that were killed and whose goroutines run out
+	tables   *tables
+	books    *truth
+	floors   []query.EpochAudit // read some steps ago, not yet audited
 
 	mu       sync.Mutex
 	lines    []string // the trace
@@ -85,7 +87,11 @@ func (p *pipe) run() {
 	if !p.failed() {
 		p.drain()
 	}
-	if !p.failed() {
+	switch {
+	case p.failed():
+	case p.cloned != nil:
+		p.cloneVerdict()
+	default:
 		p.verdict()
 	}
 	p.stop()
@@ -98,6 +104,8 @@ func (p *pipe) step() {
 	}
 	p.audit()
 	switch x := p.r.IntN(100); {
+	case p.c.clones && x < 10:
+		p.clone()
 	case x < 60:
 		for range 1 + p.r.IntN(6) {
 			p.work()
@@ -118,6 +126,9 @@ func (p *pipe) step() {
 // audit runs the audit's rule in the middle of everything: what is under way must never be called lost. The floors are read first, and
 // the rest now or some steps later, as the queries of a real audit follow one another.
 func (p *pipe) audit() {
+	if p.cloned != nil {
+		return // it has what to find
+	}
 	if p.floors == nil {
 		p.floors = p.tables.floors()
 		if p.r.IntN(2) == 0 {
@@ -280,6 +291,9 @@ const drainWithin = 15 * time.Minute
 // drain ends the epoch and waits until all that is in the books is in the tables.
 func (p *pipe) drain() {
 	p.finishAll()
+	if p.endClone != nil {
+		p.endClone()
+	}
 	if err := p.gateway.journal.Seal(); err != nil {
 		p.problem("seal: %v", err)
 		return
@@ -315,6 +329,9 @@ func (p *pipe) notDrained() string {
 
 // stop ends all processes in order.
 func (p *pipe) stop() {
+	if p.failed() && p.endClone != nil {
+		p.endClone()
+	}
 	for len(p.sinks) > 0 {
 		p.endSink(0, false)
 	}

@@ -25,6 +25,7 @@ type sim struct {
 	r      *rand.Rand
 	fs     *journaltest.Disk
 	level  Sync
+	full   bool // little room, large records, and Kafka hardly takes any
 	broken rules
 	j      *Journal
 	boot   int
@@ -49,8 +50,12 @@ func (s *sim) problem(format string, args ...any) {
 
 func (s *sim) options() Options {
 	boot := strconv.Itoa(s.boot)
+	room := int64(8 << 20)
+	if s.full {
+		room = 1 << 20
+	}
 	return Options{
-		Dir: "/j", GatewayID: "gw-1", SegmentBytes: 256 << 10, MaxBytes: 8 << 20, Sync: s.level, FS: s.fs, broken: s.broken,
+		Dir: "/j", GatewayID: "gw-1", SegmentBytes: 256 << 10, MaxBytes: room, Sync: s.level, FS: s.fs, broken: s.broken,
 		BootID: func() (string, error) { return boot, nil },
 	}
 }
@@ -74,6 +79,9 @@ func (s *sim) die() {
 func (s *sim) begin() {
 	s.n++
 	a, st := request(s.n)
+	if s.full {
+		a.Labels["large"] = strings.Repeat("x", 8<<10)
+	}
 	if _, err := s.j.Begin(context.Background(), a, st); err != nil {
 		if !errors.Is(err, events.ErrAccountingUnavailable) {
 			s.problem("begin: %v", err)
@@ -166,7 +174,7 @@ func (s *sim) run(steps int, power, faults bool) {
 			s.finish()
 		case x < 85:
 			time.Sleep(time.Duration(s.r.IntN(15)) * time.Millisecond)
-		case x < 95:
+		case x < 95 && (!s.full || s.r.IntN(20) == 0):
 			s.publish()
 		case x < 97 && faults:
 			left := 1 + s.r.IntN(2)
@@ -178,7 +186,7 @@ func (s *sim) run(steps int, power, faults bool) {
 				}
 				return nil
 			})
-		case x < 99:
+		case x < 99 && !s.full: // each start takes segments of its own, whatever is free: an old epoch's end, a new epoch's beginning
 			s.die()
 			if power && s.r.IntN(2) == 0 {
 				s.fs.PowerLoss()
@@ -191,10 +199,13 @@ func (s *sim) run(steps int, power, faults bool) {
 		}
 		if s.j != nil {
 			s.j.mu.Lock()
-			if used := s.j.used(); used > s.j.o.MaxBytes {
-				s.problem("R3: %d bytes used of %d", used, s.j.o.MaxBytes)
-			}
+			used := s.j.used()
 			s.j.mu.Unlock()
+			if used > s.j.o.MaxBytes {
+				s.problem("R3: %d bytes used of %d", used, s.j.o.MaxBytes)
+				s.die()
+				return
+			}
 		}
 	}
 	s.fs.Fail(nil)
@@ -250,11 +261,11 @@ func (s *sim) verdict() {
 	}
 }
 
-func simulate(t *testing.T, seed uint64, level Sync, power, faults bool, broken rules) (problems []string) {
+func simulate(t *testing.T, seed uint64, level Sync, power, faults, full bool, broken rules) (problems []string) {
 	synctest.Test(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		s := &sim{
-			t: t, r: r, fs: journaltest.NewDisk(r), level: level, broken: broken, from: 1, ticketed: map[string]bool{},
+			t: t, r: r, fs: journaltest.NewDisk(r), level: level, full: full, broken: broken, from: 1, ticketed: map[string]bool{},
 			starts: map[string]*events.Start{}, published: map[uint64]map[uint64]string{}, settled: map[string]int{}, closed: map[string]int{},
 		}
 		s.run(300, power, faults)
@@ -279,16 +290,18 @@ func TestSimulation(t *testing.T) {
 		name          string
 		level         Sync
 		power, faults bool
+		full          bool
 	}{
-		{"batch, killed", SyncBatch, false, false},
-		{"batch, power", SyncBatch, true, false},
-		{"always, power", SyncAlways, true, false},
-		{"batch, failing disk", SyncBatch, false, true},
-		{"always, failing disk", SyncAlways, false, true},
+		{"batch, killed", SyncBatch, false, false, false},
+		{"batch, power", SyncBatch, true, false, false},
+		{"always, power", SyncAlways, true, false, false},
+		{"batch, failing disk", SyncBatch, false, true, false},
+		{"always, failing disk", SyncAlways, false, true, false},
+		{"batch, full", SyncBatch, false, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for seed := range seeds() {
-				if problems := simulate(t, seed, c.level, c.power, c.faults, rules{}); len(problems) > 0 {
+				if problems := simulate(t, seed, c.level, c.power, c.faults, c.full, rules{}); len(problems) > 0 {
 					t.Fatalf("seed %d: %s", seed, strings.Join(problems, "\n"))
 				}
 			}
@@ -302,15 +315,17 @@ func TestSimulationSeesBrokenRules(t *testing.T) {
 		broken rules
 		level  Sync
 		power  bool
+		full   bool
 	}{
-		"R1: publishing what is not durable": {rules{publishUnsynced: true}, SyncBatch, true},
-		"R2: tickets before the write":       {rules{ticketWithoutWrite: true}, SyncBatch, false},
-		"settling twice":                     {rules{settleTwice: true}, SyncBatch, false},
+		"R1: publishing what is not durable": {rules{publishUnsynced: true}, SyncBatch, true, false},
+		"R2: tickets before the write":       {rules{ticketWithoutWrite: true}, SyncBatch, false, false},
+		"R3: no room is reserved":            {rules{reserveNothing: true}, SyncBatch, false, true},
+		"settling twice":                     {rules{settleTwice: true}, SyncBatch, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			failed := 0
 			for seed := range seeds() {
-				if len(simulate(t, seed, c.level, c.power, false, c.broken)) > 0 {
+				if len(simulate(t, seed, c.level, c.power, false, c.full, c.broken)) > 0 {
 					failed++
 				}
 			}
