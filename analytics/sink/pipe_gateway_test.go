@@ -144,7 +144,7 @@ func (p *pipe) work() {
 		if _, err := g.journal.Start(context.Background(), start); err != nil {
 			return // it stays between two attempts
 		}
-		p.books.ticket(start, g.journal.Epoch())
+		p.books.ticket(start)
 		r.start = start
 	case x < 2:
 		g.journal.Note(&events.Note{RequestID: r.accept.RequestID, Attempt: r.attempt, At: now, FirstByteAt: now, Status: 200})
@@ -169,7 +169,7 @@ func (p *pipe) begin(g *gatewayLife) {
 		}
 		return
 	}
-	p.books.ticket(start, g.journal.Epoch())
+	p.books.ticket(start)
 	g.open = append(g.open, &simRequest{accept: accept, start: start, attempt: 1})
 }
 

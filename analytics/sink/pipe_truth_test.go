@@ -18,7 +18,7 @@ import (
 type truth struct {
 	mu      sync.Mutex
 	n       int
-	tickets map[string]uint64                 // attempts that may have gone upstream, by the id of their settlement: their epoch
+	tickets map[string]bool                   // attempts that may have gone upstream, by the id of their settlement
 	given   map[string]*events.AttemptSettled // what the journal was told of them
 	facts   map[epochKey]map[uint64]*fact
 	numbers map[string]numberKey       // of each event id
@@ -41,7 +41,7 @@ type fact struct {
 
 func newTruth() *truth {
 	return &truth{
-		tickets: map[string]uint64{}, given: map[string]*events.AttemptSettled{}, facts: map[epochKey]map[uint64]*fact{},
+		tickets: map[string]bool{}, given: map[string]*events.AttemptSettled{}, facts: map[epochKey]map[uint64]*fact{},
 		numbers: map[string]numberKey{}, unacked: map[numberKey]*fact{}, gone: map[numberKey]bool{}, blind: map[epochKey]bool{},
 		named: map[epochKey][]*events.Gap{},
 	}
@@ -63,10 +63,10 @@ func (b *truth) start(id string, attempt uint16, at time.Time) *events.Start {
 	}
 }
 
-func (b *truth) ticket(s *events.Start, epoch uint64) {
+func (b *truth) ticket(s *events.Start) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.tickets[events.SettledEventID(s.RequestID, s.Attempt)] = epoch
+	b.tickets[events.SettledEventID(s.RequestID, s.Attempt)] = true
 }
 
 // settlement makes what the journal is told of an attempt; each has a usage of its own.

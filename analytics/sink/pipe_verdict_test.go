@@ -60,11 +60,8 @@ func (p *pipe) checkAttempts(facts []*fact) {
 		}
 		settled[f.id] = e.(*events.AttemptSettled)
 	}
-	for id, epoch := range p.books.tickets {
+	for id := range p.books.tickets {
 		e := settled[id]
-		if e == nil && p.books.named[epochKey{gateway, epoch}] != nil {
-			continue
-		}
 		if e == nil {
 			p.problem("4: %s had a ticket and is not settled", id)
 			continue

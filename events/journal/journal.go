@@ -179,6 +179,7 @@ type openRequest struct {
 	last     events.AttemptOutcome // of the attempt settled last
 	status   uint16
 	home     *segment // the oldest segment it needs
+	closed   bool     // only in recovery: its closing outlived the settlement of its attempt
 }
 
 // Open takes the directory for this process, settles what an earlier process left open, and begins a new epoch.

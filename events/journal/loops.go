@@ -170,6 +170,12 @@ func (j *Journal) settleOpen() {
 			j.settled(e, settled)
 			e.release()
 		}
+		if r.closed { // before the power failed
+			delete(j.open, id)
+			j.reserved -= reservePerAttempt
+			r.home.homes--
+			continue
+		}
 		closed := &events.RequestClosed{
 			Accept: r.accept, Outcome: events.RequestAbandoned, Attempts: r.attempts, ClosedAt: at,
 		}

@@ -287,6 +287,9 @@ func (r *recovered) settle(e *events.AttemptSettled) {
 	}
 	if o := r.open[e.RequestID]; o != nil {
 		o.start, o.note, o.last, o.status = nil, nil, e.Outcome, e.Status
+		if o.closed {
+			delete(r.open, e.RequestID)
+		}
 	}
 }
 
@@ -294,6 +297,10 @@ func (r *recovered) close(c *events.RequestClosed, accepts bool) {
 	r.counters.Closed++
 	if accepts {
 		r.counters.Accepted++
+	}
+	if o := r.open[c.RequestID]; o != nil && o.start != nil { // a hole has swallowed its settlement
+		o.closed = true
+		return
 	}
 	delete(r.open, c.RequestID)
 }
@@ -308,7 +315,11 @@ func (j *Journal) endEpoch(r *recovered) error {
 	if j.cur, err = j.newSegment(j.lsn+1, j.seq, j.counters); err != nil {
 		return err
 	}
-	for _, o := range j.open {
+	for id, o := range j.open {
+		if o.closed && !rebooted { // what is damaged now may have been published before: the gap names it
+			delete(j.open, id)
+			continue
+		}
 		o.home.homes++
 		j.reserved += reservePerAttempt
 		if o.start != nil {
