@@ -93,16 +93,21 @@ func TestPipe(t *testing.T) {
 	for _, c := range pipeCases {
 		t.Run(c.name, func(t *testing.T) {
 			began := time.Now()
-			facts := 0
+			facts, flights := 0, 0
 			for seed := firstSeed(); seed < firstSeed()+pipeSeeds(); seed++ {
 				p := livePipe(t, seed, c, t.TempDir())
 				if p.failed() {
 					t.Fatal(p.report(seed))
 				}
 				facts += len(p.books.numbers)
+				flights += p.flights
+			}
+			if flights == 0 && !c.clones {
+				t.Error("no audit was held with facts under way")
 			}
 			n := float64(pipeSeeds())
-			t.Logf("%.0f runs, %.1f a second, %.0f facts a run", n, n/time.Since(began).Seconds(), float64(facts)/n)
+			t.Logf("%.0f runs, %.1f a second; a run has %.0f facts, and %.0f audits with facts under way",
+				n, n/time.Since(began).Seconds(), float64(facts)/n, float64(flights)/n)
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/tollhouse/tollhouse/analytics/query"
 	"github.com/tollhouse/tollhouse/events"
 	"github.com/tollhouse/tollhouse/events/journal"
 )
@@ -210,6 +211,20 @@ func (b *truth) lost() int {
 		}
 	}
 	return n
+}
+
+// underWay says whether something is proved by these floors, and something is not.
+func (b *truth) underWay(floors []query.EpochAudit) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	facts, proved := 0, 0
+	for _, seqs := range b.facts {
+		facts += len(seqs)
+	}
+	for _, e := range floors {
+		proved += int(e.Floor)
+	}
+	return 0 < proved && proved < facts
 }
 
 // belowFloor names an epoch whose floor is not at its end.
