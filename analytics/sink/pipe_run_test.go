@@ -113,6 +113,8 @@ func (p *pipe) step() {
 		p.brokerTrouble()
 	case x < 97:
 		p.duplicate()
+	case x < 98:
+		p.checkProgress()
 	case p.c.destroys:
 		p.destroy()
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/shopspring/decimal"
 
 	"github.com/tollhouse/tollhouse/analytics/ledger"
@@ -252,6 +253,18 @@ func (t *tables) charged(f *fact) bool {
 		}
 	}
 	return false
+}
+
+// holds says whether what a record says is stored.
+func (t *tables) holds(m *message.Message, partition int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	epoch, seq := numberOf(m)
+	key := epochKey{gateway, epoch}
+	if isBarrier(m) {
+		return t.barriers[key][uint32(partition)].Acked >= seq
+	}
+	return t.has(key, seq)
 }
 
 // unseen counts the rows whose numbers are not in the set: an insert got as far as the table, and what it was of is destroyed.

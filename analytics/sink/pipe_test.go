@@ -3,6 +3,7 @@ package sink
 import (
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -119,14 +120,14 @@ func TestPipeSeesBrokenRules(t *testing.T) {
 		name   string
 		c      pipeCase
 		broken brokenPipe
-		want   string // how a problem begins
+		want   string // how a problem begins; one or the other
 	}{
 		{"R1: published before it is durable", power, brokenPipe{publishUnsynced: true}, "3:"},
 		{"the checkpoint before the acknowledgement", everything, brokenPipe{checkpointFirst: true}, "8:"},
 		{"a barrier above the acknowledged prefix", trouble, brokenPipe{highestAck: true}, "8:"},
 		{"a barrier to one partition only", killed, brokenPipe{onePartition: true}, "8:"},
-		{"progress before rows", killed, brokenPipe{rules: rules{progressFirst: true}}, "8:"},
-		{"R4: starting past the progress that was read", killed, brokenPipe{rules: rules{startPast: true}}, "8:"},
+		{"progress before rows", killed, brokenPipe{rules: rules{progressFirst: true}}, "7:|8:"},
+		{"R4: starting past the progress that was read", killed, brokenPipe{rules: rules{startPast: true}}, "7:|8:"},
 		{"the last writer wins, whatever its version", everything, brokenPipe{lastWriter: true}, "9:"},
 		{"an estimate beats what is known", pipeCases[5], brokenPipe{lastWriter: true}, "9: req_"},
 		{"a sum kept at insert time", killed, brokenPipe{sumAtInsert: true}, "8:"},
@@ -138,7 +139,7 @@ func TestPipeSeesBrokenRules(t *testing.T) {
 			for seed := range uint64(limit) {
 				p := livePipe(t, seed, m.c, t.TempDir())
 				for _, problem := range p.problems {
-					if strings.HasPrefix(problem, m.want) {
+					if slices.ContainsFunc(strings.Split(m.want, "|"), func(want string) bool { return strings.HasPrefix(problem, want) }) {
 						t.Logf("seed %d: %s", seed, problem)
 						return
 					}

@@ -152,6 +152,29 @@ func (p *pipe) same(id string, want, got any) {
 	}
 }
 
+// checkProgress: all that stands below a partition's progress is stored, whoever wrote it and in the middle of everything.
+func (p *pipe) checkProgress() {
+	if p.broker == nil || p.damaged {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	client := p.publisher(&line{network: p.network})
+	defer client.Close()
+	for partition := range p.count {
+		at, _, _ := p.tables.Progress(ctx, events.Topic, partition)
+		for m, err := range client.ReadPartition(ctx, events.Topic, partition, 0, at.Next) {
+			if err != nil {
+				return // the broker has its troubles
+			}
+			if !p.tables.holds(m, partition) {
+				where, _ := kafka.PositionOf(m)
+				p.problem("7: partition %d is stored up to %d, and %s at %d is not in the tables", partition, at.Next, idOf(m), where.Offset)
+			}
+		}
+	}
+}
+
 // checkLog: the tables are a function of the set of records that Kafka holds, whatever the order and the repetitions; and what is below
 // the progress is stored.
 func (p *pipe) checkLog() {
