@@ -94,10 +94,9 @@ type record struct {
 	highWatermark int64
 }
 
-// is says whether a message, read at the record's offset, is that record.
-func (r *record) is(m *message.Message) bool {
-	at, ok := PositionOf(m)
-	return ok && at.Time.Equal(r.time.Truncate(time.Millisecond)) && bytes.Equal(m.Payload, r.value)
+// is says whether two records, read at one offset, are one.
+func (r *record) is(other *record) bool {
+	return r.time.Equal(other.time) && bytes.Equal(r.key, other.key) && bytes.Equal(r.value, other.value)
 }
 
 // size is what it holds in memory, roughly.

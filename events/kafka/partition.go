@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -205,11 +206,13 @@ func (p *partition) fetchAll(ctx context.Context, offset int64, answers chan<- f
 // record: a topic that was deleted and made anew uses offsets again, and may by now have more of them than were read.
 func (p *partition) fetchOn(ctx context.Context, offset int64, last *record, justNow bool) (fetched, error) {
 	if last != nil && !justNow {
-		m, err := p.ReadAt(ctx, p.topic, p.id, last.offset)
-		if err != nil {
+		const oneBatch = 1 // a broker answers with one batch, however large
+		f, err := p.fetch(ctx, p.topic, p.id, last.offset, oneBatch, p.options.FetchWait)
+		switch {
+		case errors.Is(err, ErrOffsetOutOfRange): // retention has passed it, or the log ends before: the fetch itself will tell
+		case err != nil:
 			return fetched{}, err
-		}
-		if m != nil && !last.is(m) {
+		case len(f.records) > 0 && f.records[0].offset == last.offset && !f.records[0].is(last):
 			return fetched{}, fmt.Errorf("kafka: fetch %s/%d at %d: %w", p.topic, p.id, offset, errOtherLog)
 		}
 	}
