@@ -23,6 +23,7 @@ type Broker struct {
 	cluster *kfake.Cluster
 	lock    *flock.Flock
 	addr    string
+	members members
 
 	closing chan struct{} // closed by Close
 	closed  sync.Once
@@ -69,6 +70,7 @@ func (b *Broker) start() error {
 	b.cluster = cluster
 	b.addr = cluster.ListenAddrs()[0]
 	b.limitNewTopics()
+	b.watchMembers()
 	if err := b.limitOldTopics(); err != nil {
 		return err
 	}
@@ -82,17 +84,21 @@ func (b *Broker) start() error {
 	return nil
 }
 
-// retain applies the topics' limits for as long as the broker runs. The cluster has a timer of its own, which it does not
-// start for topics that it finds on disk.
+// retain applies the topics' limits for as long as the broker runs, and expels members that are gone. The cluster has a timer of its
+// own, which it does not start for topics that it finds on disk.
 func (b *Broker) retain() {
-	ticker := time.NewTicker(retentionInterval)
-	defer ticker.Stop()
+	retention := time.NewTicker(retentionInterval)
+	defer retention.Stop()
+	silence := time.NewTicker(membersInterval)
+	defer silence.Stop()
 	for {
 		select {
 		case <-b.closing:
 			return
-		case <-ticker.C:
+		case <-retention.C:
 			b.ApplyRetention()
+		case <-silence.C:
+			b.expelSilent()
 		}
 	}
 }

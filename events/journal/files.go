@@ -26,8 +26,8 @@ type FS interface {
 	Lock(name string) (unlock func(), err error)
 }
 
-// File is one open file.
-type File interface {
+// File is one open file. It is an alias, so that a disk for the journal's own tests need not import the journal.
+type File = interface {
 	io.ReaderAt
 	io.WriterAt
 	Size() (int64, error)

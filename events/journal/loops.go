@@ -181,7 +181,10 @@ func (j *Journal) settleOpen() {
 			j.settled(e, settled)
 			e.release()
 		}
-		if r.closed {
+		if r.closed { // before the power failed
+			delete(j.open, id)
+			j.reserved -= reservePerAttempt
+			j.leave(r)
 			continue
 		}
 		closed := &events.RequestClosed{

@@ -317,7 +317,11 @@ func (j *Journal) endEpoch(r *recovered) error {
 	if j.cur, err = j.newSegment(j.lsn+1, j.seq, j.counters); err != nil {
 		return err
 	}
-	for _, o := range j.open {
+	for id, o := range j.open {
+		if o.closed && !rebooted { // what is damaged now may have been published before: the gap names it
+			delete(j.open, id)
+			continue
+		}
 		o.home.homes++
 		j.reserved += reservePerAttempt
 		if o.start != nil {

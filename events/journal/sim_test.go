@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tollhouse/tollhouse/events"
+	"github.com/tollhouse/tollhouse/events/journal/journaltest"
 )
 
 // sim is one random life of a journal on a disk that crashes, checked against BOOKS.md's invariants: requests begin, settle and
@@ -22,8 +23,9 @@ import (
 type sim struct {
 	t      *testing.T
 	r      *rand.Rand
-	fs     *crashFS
+	fs     *journaltest.Disk
 	level  Sync
+	full   bool // little room, large records, and Kafka hardly takes any
 	broken rules
 	j      *Journal
 	boot   int
@@ -48,8 +50,12 @@ func (s *sim) problem(format string, args ...any) {
 
 func (s *sim) options() Options {
 	boot := strconv.Itoa(s.boot)
+	room := int64(8 << 20)
+	if s.full {
+		room = 1 << 20
+	}
 	return Options{
-		Dir: "/j", GatewayID: "gw-1", SegmentBytes: 256 << 10, MaxBytes: 8 << 20, Sync: s.level, FS: s.fs, broken: s.broken,
+		Dir: "/j", GatewayID: "gw-1", SegmentBytes: 256 << 10, MaxBytes: room, Sync: s.level, FS: s.fs, broken: s.broken,
 		BootID: func() (string, error) { return boot, nil },
 	}
 }
@@ -73,6 +79,9 @@ func (s *sim) die() {
 func (s *sim) begin() {
 	s.n++
 	a, st := request(s.n)
+	if s.full {
+		a.Labels["large"] = strings.Repeat("x", 8<<10)
+	}
 	if _, err := s.j.Begin(context.Background(), a, st); err != nil {
 		if !errors.Is(err, events.ErrAccountingUnavailable) {
 			s.problem("begin: %v", err)
@@ -165,44 +174,41 @@ func (s *sim) run(steps int, power, faults bool) {
 			s.finish()
 		case x < 85:
 			time.Sleep(time.Duration(s.r.IntN(15)) * time.Millisecond)
-		case x < 95:
+		case x < 95 && (!s.full || s.r.IntN(20) == 0):
 			s.publish()
 		case x < 97 && faults:
-			s.fs.mu.Lock()
 			left := 1 + s.r.IntN(2)
-			what := []error{errTorn, errors.New("scripted: no space"), errors.New("scripted: i/o error")}[s.r.IntN(3)]
-			s.fs.fail = func(op, name string) error {
+			what := []error{journaltest.ErrTorn, errors.New("scripted: no space"), errors.New("scripted: i/o error")}[s.r.IntN(3)]
+			s.fs.Fail(func(op, name string) error {
 				if left > 0 && strings.HasPrefix(name, segmentPrefix) && (op == "write" || op == "sync") {
 					left--
 					return what
 				}
 				return nil
-			}
-			s.fs.mu.Unlock()
-		case x < 99:
+			})
+		case x < 99 && !s.full: // each start takes segments of its own, whatever is free: an old epoch's end, a new epoch's beginning
 			s.die()
 			if power && s.r.IntN(2) == 0 {
-				s.fs.powerLoss()
+				s.fs.PowerLoss()
 				s.boot++
 				s.powerLost = true
 			}
-			s.fs.mu.Lock()
-			s.fs.fail = nil
-			s.fs.mu.Unlock()
+			s.fs.Fail(nil)
 			s.from = 1 // a relay that forgot everything reads again what is there
 			s.start()
 		}
 		if s.j != nil {
 			s.j.mu.Lock()
-			if used := s.j.used(); used > s.j.o.MaxBytes {
-				s.problem("R3: %d bytes used of %d", used, s.j.o.MaxBytes)
-			}
+			used := s.j.used()
 			s.j.mu.Unlock()
+			if used > s.j.o.MaxBytes {
+				s.problem("R3: %d bytes used of %d", used, s.j.o.MaxBytes)
+				s.die()
+				return
+			}
 		}
 	}
-	s.fs.mu.Lock()
-	s.fs.fail = nil
-	s.fs.mu.Unlock()
+	s.fs.Fail(nil)
 	time.Sleep(3 * time.Second) // a failed disk is tried again
 	for len(s.open) > 0 {
 		s.finish()
@@ -259,11 +265,11 @@ func (s *sim) verdict() {
 	}
 }
 
-func simulate(t *testing.T, seed uint64, level Sync, power, faults bool, broken rules) (problems []string) {
+func simulate(t *testing.T, seed uint64, level Sync, power, faults, full bool, broken rules) (problems []string) {
 	synctest.Test(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		s := &sim{
-			t: t, r: r, fs: newCrashFS(r), level: level, broken: broken, from: 1, ticketed: map[string]bool{},
+			t: t, r: r, fs: journaltest.NewDisk(r), level: level, full: full, broken: broken, from: 1, ticketed: map[string]bool{},
 			starts: map[string]*events.Start{}, published: map[uint64]map[uint64]string{}, settled: map[string]int{}, closed: map[string]int{},
 		}
 		s.run(300, power, faults)
@@ -288,16 +294,18 @@ func TestSimulation(t *testing.T) {
 		name          string
 		level         Sync
 		power, faults bool
+		full          bool
 	}{
-		{"batch, killed", SyncBatch, false, false},
-		{"batch, power", SyncBatch, true, false},
-		{"always, power", SyncAlways, true, false},
-		{"batch, failing disk", SyncBatch, false, true},
-		{"always, failing disk", SyncAlways, false, true},
+		{"batch, killed", SyncBatch, false, false, false},
+		{"batch, power", SyncBatch, true, false, false},
+		{"always, power", SyncAlways, true, false, false},
+		{"batch, failing disk", SyncBatch, false, true, false},
+		{"always, failing disk", SyncAlways, false, true, false},
+		{"batch, full", SyncBatch, false, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for seed := range seeds() {
-				if problems := simulate(t, seed, c.level, c.power, c.faults, rules{}); len(problems) > 0 {
+				if problems := simulate(t, seed, c.level, c.power, c.faults, c.full, rules{}); len(problems) > 0 {
 					t.Fatalf("seed %d: %s", seed, strings.Join(problems, "\n"))
 				}
 			}
@@ -311,15 +319,17 @@ func TestSimulationSeesBrokenRules(t *testing.T) {
 		broken rules
 		level  Sync
 		power  bool
+		full   bool
 	}{
-		"R1: publishing what is not durable": {rules{publishUnsynced: true}, SyncBatch, true},
-		"R2: tickets before the write":       {rules{ticketWithoutWrite: true}, SyncBatch, false},
-		"settling twice":                     {rules{settleTwice: true}, SyncBatch, false},
+		"R1: publishing what is not durable": {rules{publishUnsynced: true}, SyncBatch, true, false},
+		"R2: tickets before the write":       {rules{ticketWithoutWrite: true}, SyncBatch, false, false},
+		"R3: no room is reserved":            {rules{reserveNothing: true}, SyncBatch, false, true},
+		"settling twice":                     {rules{settleTwice: true}, SyncBatch, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			failed := 0
 			for seed := range seeds() {
-				if len(simulate(t, seed, c.level, c.power, false, c.broken)) > 0 {
+				if len(simulate(t, seed, c.level, c.power, false, c.full, c.broken)) > 0 {
 					failed++
 				}
 			}

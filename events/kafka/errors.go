@@ -22,6 +22,9 @@ var (
 	ErrClosed = errors.New("closed")
 )
 
+// errOtherLog: where the record stood that was read last, there is another one.
+var errOtherLog = errors.New("the topic was made anew")
+
 // errNothing: the broker says that there are records, and answers with none.
 var errNothing = errors.New("no records, although the log does not end there")
 

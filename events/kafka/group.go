@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -19,7 +20,19 @@ const (
 	leaveLimit = 5 * time.Second
 )
 
-func (s *Subscriber) groupConfig(topic string, dialer *kafka.Dialer) kafka.ConsumerGroupConfig {
+// leading tells how many partitions there were for the leader to assign, where we are the leader. With the topic away just then, as while
+// it is made anew, there were none: what was known before and what is known after would not tell.
+type leading struct {
+	kafka.GroupBalancer
+	assigned *atomic.Int64 // -1: another member led
+}
+
+func (l leading) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
+	l.assigned.Store(int64(len(partitions)))
+	return l.GroupBalancer.AssignGroups(members, partitions)
+}
+
+func (s *Subscriber) groupConfig(topic string, dialer *kafka.Dialer, assigned *atomic.Int64) kafka.ConsumerGroupConfig {
 	c := &s.connection
 	return kafka.ConsumerGroupConfig{
 		ID: s.options.Group, Brokers: c.Brokers, Dialer: dialer, Topics: []string{topic},
@@ -29,6 +42,9 @@ func (s *Subscriber) groupConfig(topic string, dialer *kafka.Dialer) kafka.Consu
 		JoinGroupBackoff:  joinBackoff,
 		StartOffset:       kafka.FirstOffset, // how "no commit" arrives; tryStart knows what it means
 		Timeout:           c.Timeout,
+		GroupBalancers: []kafka.GroupBalancer{
+			leading{kafka.RangeGroupBalancer{}, assigned}, leading{kafka.RoundRobinGroupBalancer{}, assigned},
+		},
 		// Not WatchPartitionChanges: while the topic is missing it ends each generation at once.
 	}
 }
@@ -45,22 +61,27 @@ func (s *subscription) runGroup(ctx context.Context) {
 		s.log.Error("cannot join the group", "err", err)
 		return
 	}
-	group, err := kafka.NewConsumerGroup(s.groupConfig(s.topic, dialer))
+	var assigned atomic.Int64
+	assigned.Store(-1)
+	group, err := kafka.NewConsumerGroup(s.groupConfig(s.topic, dialer, &assigned))
 	if err != nil {
 		s.log.Error("cannot join the group", "err", err)
 		return
 	}
-	s.takePart(ctx, group, known)
+	s.takePart(ctx, group, known, &assigned)
 	leave(group, lines, 2*s.options.HeartbeatInterval+leaveGrace)
 }
 
 // takePart takes part in one generation after the other, until ctx ends.
-func (s *subscription) takePart(ctx context.Context, group *kafka.ConsumerGroup, known int) {
+func (s *subscription) takePart(ctx context.Context, group *kafka.ConsumerGroup, known int, assigned *atomic.Int64) {
 	for ctx.Err() == nil {
 		// Asked at once: until it is, the group does not join again, and all others wait for it.
 		generation, err := group.Next(ctx)
 		switch {
 		case err == nil:
+			if n := assigned.Swap(-1); n >= 0 {
+				known = int(n)
+			}
 			known = s.runGeneration(ctx, group, generation, known)
 		case ctx.Err() != nil:
 		case errors.Is(err, kafka.RebalanceInProgress): // another member came or went meanwhile
@@ -109,7 +130,7 @@ func (s *subscription) runGeneration(ctx context.Context, group *kafka.ConsumerG
 }
 
 // watchPartitions returns when the topic has not the known number of partitions any more, so that the next generation
-// assigns them all. The number was read before this generation was joined, so that no partition can slip in between.
+// assigns them all. The number was read before this generation was joined, or by its leader, so that no partition can slip in between.
 func (s *subscription) watchPartitions(ctx context.Context, known int) int {
 	for pause(ctx, s.options.WatchInterval) {
 		partitions, err := s.Partitions(ctx, s.topic)

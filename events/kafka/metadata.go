@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"strconv"
 	"time"
 
@@ -91,6 +92,11 @@ type record struct {
 	key, value    []byte
 	headers       []kafka.Header
 	highWatermark int64
+}
+
+// is says whether two records, read at one offset, are one.
+func (r *record) is(other *record) bool {
+	return r.time.Equal(other.time) && bytes.Equal(r.key, other.key) && bytes.Equal(r.value, other.value)
 }
 
 // size is what it holds in memory, roughly.

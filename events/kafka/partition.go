@@ -2,6 +2,8 @@ package kafka
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -152,13 +154,18 @@ func (p *partition) refuse(ctx context.Context) error {
 	return nil
 }
 
+// sameLogFor is how long after a fetch the next one may follow without a look whether the log is still the same.
+const sameLogFor = time.Second
+
 // fetchAll fetches from an offset on, one answer ahead of what is taken, until ctx ends or the log does not hold the
 // offset. Any other failure passes.
 func (p *partition) fetchAll(ctx context.Context, offset int64, answers chan<- fetched) error {
 	wait := newBackoff()
+	var last *record // before offset
+	var asked time.Time
 	for {
 		since := time.Now()
-		f, err := p.fetch(ctx, p.topic, p.id, offset, p.options.FetchBytes, p.options.FetchWait)
+		f, err := p.fetchOn(ctx, offset, last, since.Sub(asked) < sameLogFor)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -175,20 +182,39 @@ func (p *partition) fetchAll(ctx context.Context, offset int64, answers chan<- f
 			if isStale(err) {
 				p.refresh(since)
 			}
+			asked = time.Time{}
 			if !wait.sleep(ctx) {
 				return context.Cause(ctx)
 			}
 			continue
 		}
 		wait.reset()
-		offset = f.next
+		offset, asked = f.next, since
 		if len(f.records) == 0 {
 			continue
 		}
+		last = &f.records[len(f.records)-1]
 		select {
 		case answers <- f:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// fetchOn fetches what follows a record that was read. Unless that was just now, it looks first whether the log still holds that
+// record: a topic that was deleted and made anew uses offsets again, and may by now have more of them than were read.
+func (p *partition) fetchOn(ctx context.Context, offset int64, last *record, justNow bool) (fetched, error) {
+	if last != nil && !justNow {
+		const oneBatch = 1 // a broker answers with one batch, however large
+		f, err := p.fetch(ctx, p.topic, p.id, last.offset, oneBatch, p.options.FetchWait)
+		switch {
+		case errors.Is(err, ErrOffsetOutOfRange): // retention has passed it, or the log ends before: the fetch itself will tell
+		case err != nil:
+			return fetched{}, err
+		case len(f.records) > 0 && f.records[0].offset == last.offset && !f.records[0].is(last):
+			return fetched{}, fmt.Errorf("kafka: fetch %s/%d at %d: %w", p.topic, p.id, offset, errOtherLog)
+		}
+	}
+	return p.fetch(ctx, p.topic, p.id, offset, p.options.FetchBytes, p.options.FetchWait)
 }

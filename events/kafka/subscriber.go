@@ -109,7 +109,7 @@ func NewSubscriber(o SubscriberOptions) (*Subscriber, error) {
 	}
 	s := &Subscriber{Client: client, options: o, metrics: newSubscriberMetrics(o.Registerer)}
 	if o.Group != "" {
-		config := s.groupConfig("any", nil)
+		config := s.groupConfig("any", nil, nil)
 		if err := config.Validate(); err != nil {
 			return nil, fmt.Errorf("kafka: %w", err)
 		}

@@ -124,5 +124,5 @@ func (p *partition) run(ctx context.Context) {
 
 // mustRestart says that what is to be read is not there, and that only another start can help.
 func mustRestart(err error) bool {
-	return errors.Is(err, ErrOffsetOutOfRange) || errors.Is(err, ErrNoTopic)
+	return errors.Is(err, ErrOffsetOutOfRange) || errors.Is(err, ErrNoTopic) || errors.Is(err, errOtherLog)
 }
