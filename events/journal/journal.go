@@ -136,6 +136,7 @@ type Journal struct {
 	failure     error      // the disk does not take records
 	sealed      bool
 	refusing    bool            // since the last admission
+	damaged     int             // segments that could not be read when it was opened
 	marked      events.Counters // as of the last mark
 	failOpen    gapState        // what was served without records, not yet an event
 	failOpenLSN uint64          // of that event, until the count on disk is taken back

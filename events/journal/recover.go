@@ -106,9 +106,15 @@ func (j *Journal) openSegment(name string, number uint64) error {
 	if s.size, err = f.Size(); err == nil {
 		err = s.readHeader(j.o.GatewayID)
 	}
-	if errors.Is(err, errNoSegment) { // a spare that was never used
+	if errors.Is(err, errNoSegment) {
 		_ = f.Close()
-		return j.o.FS.Remove(name)
+		if s.blank {
+			return j.o.FS.Remove(name) // a spare
+		}
+		// It was one, and what stands in it cannot be read without its header: it is kept, and a gap says that it is missing.
+		j.o.Logger.Error("a segment of the journal has a damaged header", "segment", filepath.Base(name))
+		j.damaged++
+		return j.o.FS.Rename(name, filepath.Join(filepath.Dir(name), "damaged-"+filepath.Base(name)))
 	}
 	if err != nil {
 		_ = f.Close()
@@ -310,6 +316,9 @@ func (r *recovered) close(c *events.RequestClosed, accepts bool) {
 // endEpoch settles what the dead process left open, names what is lost, and seals its epoch, in a segment of its own: nothing
 // is ever appended behind a tear.
 func (j *Journal) endEpoch(r *recovered) error {
+	if j.acked.Epoch == r.epoch { // a number that Kafka has is never given again, whatever has become of its record
+		r.seq, r.lsn = max(r.seq, j.acked.Seq), max(r.lsn, j.acked.LSN)
+	}
 	j.epoch, j.lsn, j.seq, j.counters, j.open = r.epoch, r.lsn, r.seq, r.counters, r.open
 	boot := j.boot
 	rebooted := r.boot != digest(boot)
@@ -390,6 +399,9 @@ func (j *Journal) beginEpoch(r *recovered) error {
 		return err
 	}
 	j.mark(events.CheckpointOpen)
+	if j.damaged > 0 {
+		j.gapEvent(&events.Gap{Reason: events.GapJournalCorrupt, From: orNow(r.lastAt, j), Until: j.o.Now()})
+	}
 	if j.failOpen.count > 0 {
 		j.publishFailOpen()
 	}

@@ -35,6 +35,7 @@ type segment struct {
 	off      int64 // where the next frame goes
 	last     uint64
 	homes    int    // open requests that need it
+	blank    bool   // its header was never written, or has been taken away
 	until    uint64 // the lsn by which the last of those that are gone went
 }
 
@@ -124,8 +125,10 @@ var errOtherGateway = errors.New("the directory belongs to another gateway.id")
 func (s *segment) readHeader(gateway string) error {
 	var h [segmentHeader]byte
 	if n, err := s.file.ReadAt(h[:], 0); n < len(h) {
+		s.blank = true // cut off while it was allocated
 		return errors.Join(errNoSegment, err)
 	}
+	s.blank = h == [segmentHeader]byte{}
 	le := binary.LittleEndian
 	if [8]byte(h[:8]) != segmentMagic || le.Uint32(h[segmentHeader-4:]) != crc32.Checksum(h[:segmentHeader-4], castagnoli) {
 		return errNoSegment

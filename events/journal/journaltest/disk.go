@@ -134,6 +134,18 @@ func (d *Disk) PowerLoss() {
 	}
 }
 
+// Flip damages one bit of a file, on the platter and in the cache.
+func (d *Disk) Flip(name string, off int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f := d.files[name]
+	for _, b := range [][]byte{f.cache, f.platter} {
+		if off < int64(len(b)) {
+			b[off] ^= 0x10
+		}
+	}
+}
+
 // Clone copies the disk as it stands, as an image of the machine would.
 func (d *Disk) Clone(r *rand.Rand) *Disk {
 	d.mu.Lock()
