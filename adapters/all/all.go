@@ -4,8 +4,10 @@ package all
 import (
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
+	"github.com/tollhouse/tollhouse/adapters/dialects/bedrock"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
 	anthropicapi "github.com/tollhouse/tollhouse/adapters/providers/anthropic"
+	bedrockapi "github.com/tollhouse/tollhouse/adapters/providers/bedrock"
 	"github.com/tollhouse/tollhouse/adapters/providers/compatible"
 	"github.com/tollhouse/tollhouse/adapters/providers/demo"
 )
@@ -15,9 +17,11 @@ func Set() (*adapters.Set, error) {
 	dialects := []adapters.Dialect{
 		openaichat.Dialect{},
 		anthropic.Dialect{},
+		bedrock.Dialect{},
 	}
 	providers := append(compatible.Vendors(),
 		anthropicapi.Provider{},
+		bedrockapi.New(),
 		demo.OpenAI(),
 		demo.Anthropic(),
 	)

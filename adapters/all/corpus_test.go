@@ -35,6 +35,7 @@ type recorded struct {
 		ID           *string `json:"id"`
 		Model        *string `json:"model"`
 		FinishReason *string `json:"finish_reason"`
+		RequestID    *string `json:"request_id_header"`
 		Refusal      *string `json:"refusal"`
 		Usage        *struct {
 			CachedRead *uint64 `json:"cached_read"`
@@ -48,7 +49,8 @@ type recorded struct {
 			Output *uint64 `json:"output"`
 		} `json:"usage_inclusive"`
 		Error *struct {
-			InStream bool `json:"in_stream"`
+			InStream bool    `json:"in_stream"`
+			Message  *string `json:"message"`
 		} `json:"error"`
 		StreamInfo *struct {
 			Terminal bool `json:"terminal"`
@@ -139,7 +141,7 @@ func TestRecordingsPassUntouchedAndAreCounted(t *testing.T) {
 	}
 }
 
-func replay(t *testing.T, provider adapters.Provider, dialect adapters.Dialect, path string, r *recorded) {
+func replay(t *testing.T, provider adapters.Provider, dialect adapters.Dialect, path string, r *recorded) (*adapters.ProviderResponse, []byte) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for name, value := range r.meta.Headers {
 			if name != "content-length" && name != "transfer-encoding" {
@@ -147,7 +149,7 @@ func replay(t *testing.T, provider adapters.Provider, dialect adapters.Dialect, 
 			}
 		}
 		if w.Header().Get("Content-Type") == "" {
-			w.Header().Set("Content-Type", map[string]string{"sse": "text/event-stream"}[r.meta.Framing])
+			w.Header().Set("Content-Type", map[string]string{"sse": "text/event-stream", "eventstream": "application/vnd.amazon.eventstream"}[r.meta.Framing])
 		}
 		w.WriteHeader(r.meta.Status)
 		_, _ = w.Write(r.response)
@@ -159,23 +161,27 @@ func replay(t *testing.T, provider adapters.Provider, dialect adapters.Dialect, 
 	}
 	endpoint := &adapters.Endpoint{Name: "e", BaseURL: base, APIKey: "sk-secret"}
 	registry := &adapters.Registry{Name: "r", Provider: provider, Endpoints: []*adapters.Endpoint{endpoint}}
-	in, err := dialect.Inspect(adapters.OperationChat, path, r.body)
+	op := adapters.OperationChat
+	if strings.HasSuffix(path, "/count-tokens") {
+		op = adapters.OperationCountTokens
+	}
+	in, err := dialect.Inspect(op, path, r.body)
 	if err != nil {
 		// The recorder did not keep this request's body: one like it stands in, since only the answer is looked at.
 		r.body = []byte(`{"model":"m","messages":[]}`)
-		if in, err = dialect.Inspect(adapters.OperationChat, path, r.body); err != nil {
+		if in, err = dialect.Inspect(op, path, r.body); err != nil {
 			t.Fatal(err)
 		}
 	}
 	req := &adapters.RequestContext{
-		ID: "req_test", Dialect: dialect, Operation: adapters.OperationChat, Method: http.MethodPost, Path: path,
+		ID: "req_test", Dialect: dialect, Operation: op, Method: http.MethodPost, Path: path,
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: r.body, Inspection: in,
 	}
 	target := &adapters.Target{Registry: registry, Endpoint: endpoint, SentModel: in.Model, Attempt: 1, Ticket: ticket{}}
 	invoker := adapters.NewProviderInvoker(adapters.InvokerOptions{})
 	defer invoker.Close()
 	invoke := invoker.Invoke
-	if r.meta.Framing == "sse" {
+	if r.meta.Framing == "sse" || r.meta.Framing == "eventstream" {
 		req.Stream = true
 		invoke = invoker.InvokeStream
 	}
@@ -190,6 +196,7 @@ func replay(t *testing.T, provider adapters.Provider, dialect adapters.Dialect, 
 		got = append(got, resp.Body...)
 	}
 	check(t, r, req, resp, got, err)
+	return resp, got
 }
 
 func check(t *testing.T, r *recorded, req *adapters.RequestContext, resp *adapters.ProviderResponse, got []byte, err error) {

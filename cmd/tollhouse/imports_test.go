@@ -61,6 +61,7 @@ var libraries = map[string][]string{
 	"github.com/goccy/go-yaml":               {"cmd/tollhouse/config", "analytics/prices"},
 	"github.com/ebitengine/purego":           {"analytics/warehouse"},
 	"github.com/alecthomas/kong":             {"cmd/tollhouse"},
+	"github.com/aws/":                        {"adapters/providers/bedrock"},
 	"github.com/openai/openai-go":            {},
 	"github.com/anthropics/anthropic-sdk-go": {},
 }

@@ -1,0 +1,120 @@
+package all
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+
+	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/dialects/bedrock"
+	bedrockapi "github.com/tollhouse/tollhouse/adapters/providers/bedrock"
+	"github.com/tollhouse/tollhouse/events"
+)
+
+// What Bedrock's words for the end of an answer mean.
+var bedrockFinish = map[string]events.FinishReason{
+	"end_turn": events.FinishStop, "max_tokens": events.FinishLength, "tool_use": events.FinishToolCalls,
+	"guardrail_intervened": events.FinishContentFilter,
+}
+
+// What is to become of the recordings in which the provider reports an error.
+var bedrockErrors = map[string]struct {
+	outcome adapters.Outcome
+	class   events.ErrorClass
+}{
+	"err-bedrock-converse-cut":                        {adapters.OutcomeRetryable, events.ErrorMalformedResponse},
+	"err-bedrock-midstream-modelstreamerrorexception": {adapters.OutcomeRetryable, events.ErrorOverloaded},
+	"err-bedrock-midstream-throttlingexception":       {adapters.OutcomeRetryable, events.ErrorRateLimited},
+}
+
+func TestRecordingsOfBedrockPassUntouchedAndAreCounted(t *testing.T) {
+	corpus := corpusDir(t)
+	set, err := Set()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, api := range []string{"bedrock/converse", "bedrock/count_tokens"} {
+		for _, r := range load(t, corpus, api) {
+			t.Run(api+"/"+r.name, func(t *testing.T) {
+				u, err := url.Parse(r.meta.URL)
+				if err != nil {
+					t.Fatal(err)
+				}
+				resp, got := replay(t, set.Provider("bedrock"), bedrock.Dialect{}, u.EscapedPath(), &r)
+				if want := r.expect.RequestID; want != nil && resp.UpstreamRequestID != *want {
+					t.Errorf("request id %q, want %q", resp.UpstreamRequestID, *want)
+				}
+				if native := r.expect.FinishReason; native != nil && resp.FinishReason != bedrockFinish[*native] {
+					t.Errorf("finish reason %q for %s", resp.FinishReason, *native)
+				}
+				switch want, isError := bedrockErrors[r.name]; {
+				case isError:
+					if resp.Outcome != want.outcome || resp.ErrorClass != want.class {
+						t.Errorf("outcome %v, class %s; want %v, %s", resp.Outcome, resp.ErrorClass, want.outcome, want.class)
+					}
+					if resp.Usage == nil || resp.Evidence != events.EvidenceEstimated {
+						t.Errorf("usage %v is %s: what was written before the break is to be estimated", resp.Usage, resp.Evidence)
+					}
+					// Here all comes at once: what fails before anything went out is for another attempt to answer.
+					if !bytes.HasPrefix(r.response, got) || bytes.Contains(got, []byte(":exception-type")) {
+						t.Error("the client got other than what came before the break")
+					}
+				case !r.expect.OK:
+					if resp.Outcome != adapters.OutcomeTerminal || resp.ErrorClass != events.ErrorInvalidRequest {
+						t.Errorf("outcome %v, class %s for status %d", resp.Outcome, resp.ErrorClass, resp.StatusCode)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestAnExceptionAfterContentGoesNoFurther(t *testing.T) {
+	corpus := corpusDir(t)
+	for _, r := range load(t, corpus, "bedrock/converse") {
+		want, isError := bedrockErrors[r.name]
+		if !isError || want.class == events.ErrorMalformedResponse {
+			continue
+		}
+		t.Run(r.name, func(t *testing.T) {
+			last := bytes.LastIndex(r.response, []byte("\x0f:exception-type")) - 12 // the prelude stands before its headers
+			heard := make(chan struct{})
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
+				_, _ = w.Write(r.response[:last])
+				_ = http.NewResponseController(w).Flush()
+				<-heard
+				_, _ = w.Write(r.response[last:])
+			}))
+			defer srv.Close()
+			base, _ := url.Parse(srv.URL)
+			endpoint := &adapters.Endpoint{Name: "e", BaseURL: base, APIKey: "sk-secret"}
+			target := &adapters.Target{
+				Registry: &adapters.Registry{Name: "r", Provider: bedrockapi.New()}, Endpoint: endpoint, SentModel: "m", Attempt: 1, Ticket: ticket{},
+			}
+			req := &adapters.RequestContext{
+				Dialect: bedrock.Dialect{}, Operation: adapters.OperationChat, Method: http.MethodPost, Path: "/model/m/converse-stream",
+				Body: []byte(`{}`), Inspection: adapters.Inspection{Model: "m", Stream: true},
+			}
+			invoker := adapters.NewProviderInvoker(adapters.InvokerOptions{})
+			defer invoker.Close()
+			resp, err := invoker.InvokeStream(t.Context(), target, req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			close(heard)
+			var got []byte
+			for frames, streamErr := range resp.Stream {
+				got, err = append(got, frames...), streamErr
+			}
+			if !bytes.Equal(got, r.response[:last]) {
+				t.Error("the client did not get what came before the exception, and only that")
+			}
+			if said := adapters.AsError(err); said.Message != *r.expect.Error.Message || resp.ErrorClass != want.class {
+				t.Errorf("%v, class %s", said, resp.ErrorClass)
+			}
+		})
+	}
+}
