@@ -46,6 +46,11 @@ func TestRecordingsOfBedrockPassUntouchedAndAreCounted(t *testing.T) {
 				if want := r.expect.RequestID; want != nil && resp.UpstreamRequestID != *want {
 					t.Errorf("request id %q, want %q", resp.UpstreamRequestID, *want)
 				}
+				for _, name := range []string{"x-amzn-requestid", "x-amzn-errortype"} { // SDKs read both
+					if want := r.meta.Headers[name]; resp.Headers.Get(name) != want {
+						t.Errorf("%s %q went back, want %q", name, resp.Headers.Get(name), want)
+					}
+				}
 				if native := r.expect.FinishReason; native != nil && resp.FinishReason != bedrockFinish[*native] {
 					t.Errorf("finish reason %q for %s", resp.FinishReason, *native)
 				}
@@ -114,6 +119,28 @@ func TestAnExceptionAfterContentGoesNoFurther(t *testing.T) {
 			}
 			if said := adapters.AsError(err); said.Message != *r.expect.Error.Message || resp.ErrorClass != want.class {
 				t.Errorf("%v, class %s", said, resp.ErrorClass)
+			}
+		})
+	}
+}
+
+func TestADamagedFrameIsAMalformedAnswer(t *testing.T) {
+	corpus := corpusDir(t)
+	for _, r := range load(t, corpus, "bedrock/converse") {
+		if r.meta.Framing != "eventstream" || bedrockErrors[r.name].class != "" {
+			continue
+		}
+		r.response = bytes.Clone(r.response)
+		r.response[len(r.response)-9] ^= 1 // in the metadata, behind all content
+		r.expect.StreamInfo.Terminal = false
+		r.expect.Error = &struct {
+			InStream bool    `json:"in_stream"`
+			Message  *string `json:"message"`
+		}{InStream: true}
+		t.Run(r.name, func(t *testing.T) {
+			resp, _ := replay(t, bedrockapi.New(), bedrock.Dialect{}, "/model/m/converse-stream", &r)
+			if resp.Outcome != adapters.OutcomeRetryable || resp.ErrorClass != events.ErrorMalformedResponse {
+				t.Errorf("outcome %v, class %s", resp.Outcome, resp.ErrorClass)
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -128,6 +129,13 @@ func TestWithoutCredentials(t *testing.T) {
 	if !errors.Is(err, adapters.ErrNoCredential) {
 		t.Errorf("error %v", err)
 	}
+	invoker := adapters.NewProviderInvoker(adapters.InvokerOptions{})
+	defer invoker.Close()
+	unauthorized := target(&adapters.Endpoint{}, map[string]string{"region": "us-east-1"})
+	unauthorized.Registry.Provider = p
+	if resp, err := invoker.Invoke(t.Context(), unauthorized, chat); err == nil || resp.ErrorClass != events.ErrorCredential || !resp.WroteRequestAt.IsZero() {
+		t.Errorf("class %s: %v", resp.ErrorClass, err)
+	}
 	t.Setenv("AWS_BEARER_TOKEN_BEDROCK", "from-env")
 	up, err := p.NewRequest(context.Background(), target(&adapters.Endpoint{}, map[string]string{"region": "us-east-1"}), chat, nil)
 	if err != nil || up.Header.Get("Authorization") != "Bearer from-env" {
@@ -215,5 +223,23 @@ func TestWhatItCanBeAskedFor(t *testing.T) {
 		if got := New().Dialect(dialect.Dialect{}, op, "m"); got != want {
 			t.Errorf("%s: %v", op, got)
 		}
+	}
+}
+
+func TestTheEnvironmentIsAsked(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none")
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "s3cret", "AWS_SESSION_TOKEN": "session",
+		"AWS_CONFIG_FILE": none, "AWS_SHARED_CREDENTIALS_FILE": none, "AWS_PROFILE": "",
+	} {
+		t.Setenv(name, value)
+	}
+	chain, err := environment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := chain.Retrieve(t.Context())
+	if err != nil || got.AccessKeyID != "AKIDEXAMPLE" || got.SecretAccessKey != "s3cret" || got.SessionToken != "session" {
+		t.Errorf("%v", err)
 	}
 }
