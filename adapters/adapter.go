@@ -57,6 +57,12 @@ type Dialect interface {
 	RenderModel(m Model) []byte
 }
 
+// ErrorHeaders is a Dialect whose clients read in a header what kind of error an envelope is about.
+type ErrorHeaders interface {
+	// SetErrorHeader sets what goes with RenderError's body.
+	SetErrorHeader(h http.Header, e *Error)
+}
+
 // Model is one entry of a models list.
 type Model struct {
 	ID      string

@@ -30,6 +30,7 @@ func downstreamHeader(upstream http.Header) (back http.Header, requestID string)
 		switch {
 		case name == "Content-Type", name == "Retry-After", name == "Retry-After-Ms", name == "X-Should-Retry",
 			name == "X-Request-Id", name == "Request-Id", name == "Apim-Request-Id",
+			name == "X-Amzn-Requestid", name == "X-Amzn-Errortype",
 			strings.HasPrefix(name, "X-Ratelimit-"), strings.HasPrefix(name, "Openai-"), strings.HasPrefix(name, "Anthropic-"):
 			back[name] = values
 		}

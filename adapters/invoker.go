@@ -212,6 +212,8 @@ func (c *call) failed(err error) error {
 		err = ErrTimeoutConnect
 	case errors.Is(err, errTooLarge):
 		r.Outcome, r.ErrorClass = OutcomeRetryable, events.ErrorMalformedResponse
+	case errors.Is(err, ErrNoCredential):
+		r.Outcome, r.ErrorClass = OutcomeRetryable, events.ErrorCredential
 	case errors.Is(err, transport.ErrNoTicket):
 		r.Outcome, r.ErrorClass = OutcomeTerminal, events.ErrorInternal
 	default:

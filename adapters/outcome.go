@@ -38,6 +38,9 @@ var (
 	ErrTimeoutTotal     = errors.New("timeout of the whole call")
 )
 
+// ErrNoCredential is what NewRequest's error matches where an endpoint's credential cannot be had.
+var ErrNoCredential = errors.New("there is no credential")
+
 // Cancelled reports whether err came of a cancellation that is held against nobody.
 func Cancelled(err error) bool {
 	return errors.Is(err, ErrClientGone) || errors.Is(err, ErrDeadline) ||

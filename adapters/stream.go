@@ -325,7 +325,7 @@ func (s *streamCall) broken(err error) error {
 			s.resp.Outcome = OutcomeRetryable
 		}
 		return err
-	case errors.Is(err, wire.ErrTooLong):
+	case errors.Is(err, wire.ErrTooLong), errors.Is(err, wire.ErrMalformed):
 		s.resp.Outcome, s.resp.ErrorClass = OutcomeRetryable, events.ErrorMalformedResponse
 		return fmt.Errorf("read the stream: %w", err)
 	}

@@ -29,7 +29,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if id := requestID(r); id != "" {
 		h.Set("X-Request-Id", id)
 	}
-	body := s.dialectOf(r).RenderError(e)
+	dialect := s.dialectOf(r)
+	if d, ok := dialect.(adapters.ErrorHeaders); ok {
+		d.SetErrorHeader(h, e)
+	}
+	body := dialect.RenderError(e)
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	s.deadline(w)
 	w.WriteHeader(e.HTTPStatus())

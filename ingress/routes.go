@@ -17,6 +17,7 @@ const (
 	anthropic = "anthropic_messages"
 	cohere    = "cohere"
 	gemini    = "gemini"
+	bedrock   = "bedrock_converse"
 )
 
 // route is one line of the table: what a path means.
@@ -51,6 +52,9 @@ var geminiMethods = map[string]adapters.Operation{
 var modelTable = []modelRoute{
 	{"/v1beta/models/", gemini, geminiMethods},
 	{"/v1/models/", gemini, geminiMethods},
+	{"/model/", bedrock, map[string]adapters.Operation{
+		"/converse": adapters.OperationChat, "/converse-stream": adapters.OperationChat, "/count-tokens": adapters.OperationCountTokens,
+	}},
 }
 
 // find returns what a path means.
@@ -70,7 +74,7 @@ func (m modelRoute) find(path string) (route, bool) {
 var lists = []string{"/v1/models", "/v1beta/models"}
 
 // prefixes under which a dialect's routes also stand.
-var prefixes = map[string]string{"/openai": openAI, "/anthropic": anthropic, "/cohere": cohere, "/gemini": gemini}
+var prefixes = map[string]string{"/openai": openAI, "/anthropic": anthropic, "/cohere": cohere, "/gemini": gemini, "/bedrock": bedrock}
 
 func (s *Server) routes(e *echo.Echo) {
 	for _, r := range table {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/tollhouse/tollhouse/actors"
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
 	"github.com/tollhouse/tollhouse/ingress"
 )
 
@@ -225,4 +226,20 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("%v allocations a request", n)
 	}
 	t.Logf("%v allocations a request", n)
+}
+
+// headed is a dialect whose clients read the kind of an error in a header.
+type headed struct{ openaichat.Dialect }
+
+func (headed) SetErrorHeader(h http.Header, e *adapters.Error) { h.Set("X-Kind", string(e.Code)) }
+
+func TestAnErrorsKindInAHeader(t *testing.T) {
+	set, err := adapters.NewSet([]adapters.Dialect{headed{}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, &forwarder{}, func(o *ingress.Options) { o.Set = set })
+	if got := serve(s, post("/v1/nothing", "{}")); got.Header().Get("X-Kind") != "route_not_found" {
+		t.Errorf("headers %v", got.Header())
+	}
 }

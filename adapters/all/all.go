@@ -4,11 +4,13 @@ package all
 import (
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
+	"github.com/tollhouse/tollhouse/adapters/dialects/bedrock"
 	"github.com/tollhouse/tollhouse/adapters/dialects/cohere"
 	"github.com/tollhouse/tollhouse/adapters/dialects/gemini"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
 	anthropicapi "github.com/tollhouse/tollhouse/adapters/providers/anthropic"
 	"github.com/tollhouse/tollhouse/adapters/providers/azure"
+	bedrockapi "github.com/tollhouse/tollhouse/adapters/providers/bedrock"
 	cohereapi "github.com/tollhouse/tollhouse/adapters/providers/cohere"
 	"github.com/tollhouse/tollhouse/adapters/providers/compatible"
 	"github.com/tollhouse/tollhouse/adapters/providers/demo"
@@ -21,12 +23,14 @@ func Set() (*adapters.Set, error) {
 	dialects := []adapters.Dialect{
 		openaichat.Dialect{},
 		anthropic.Dialect{},
+		bedrock.Dialect{},
 		cohere.Dialect{},
 		gemini.Dialect{},
 	}
 	providers := append(compatible.Vendors(),
 		anthropicapi.Provider{},
 		azure.Provider{},
+		bedrockapi.New(),
 		cohereapi.Provider{},
 		geminiapi.Provider{},
 		vertex.New(),

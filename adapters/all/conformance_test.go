@@ -6,6 +6,7 @@ import (
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/adaptertest"
 	"github.com/tollhouse/tollhouse/adapters/dialects/anthropic"
+	"github.com/tollhouse/tollhouse/adapters/dialects/bedrock"
 	"github.com/tollhouse/tollhouse/adapters/dialects/cohere"
 	"github.com/tollhouse/tollhouse/adapters/dialects/gemini"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
@@ -14,8 +15,11 @@ import (
 // features of the providers that do not merely speak OpenAI's format under another name.
 var features = map[string]adaptertest.Features{
 	"anthropic": {Dialect: anthropic.Dialect{}, Stream: true, Usage: true, RequestID: "Request-Id"},
-	"cohere":    {Dialect: cohere.Dialect{}, Stream: true, Usage: true, RequestID: "X-Request-Id"},
-	"gemini":    {Dialect: gemini.Dialect{}, Stream: true, Usage: true, RequestID: "X-Request-Id"},
+	"bedrock": { // its streams are binary, and tested in its own folder
+		Dialect: bedrock.Dialect{}, Usage: true, RequestID: "X-Amzn-Requestid", Options: map[string]string{"region": "us-east-1"},
+	},
+	"cohere": {Dialect: cohere.Dialect{}, Stream: true, Usage: true, RequestID: "X-Request-Id"},
+	"gemini": {Dialect: gemini.Dialect{}, Stream: true, Usage: true, RequestID: "X-Request-Id"},
 	"vertex": {
 		Dialect: gemini.Dialect{}, Stream: true, Usage: true, RequestID: "X-Request-Id",
 		Options: map[string]string{"project": "p-1", "location": "global"},

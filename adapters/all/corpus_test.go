@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/tollhouse/tollhouse/adapters"
@@ -55,7 +56,7 @@ func TestRecordingsPassUntouchedAndAreCounted(t *testing.T) {
 	}
 }
 
-func replay(t *testing.T, provider adapters.Provider, dialect adapters.Dialect, path string, r *corpus.Case) {
+func replay(t *testing.T, provider adapters.Provider, dialect adapters.Dialect, path string, r *corpus.Case) (*adapters.ProviderResponse, []byte) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		for name, value := range r.Meta.Headers {
 			if name != "content-length" && name != "transfer-encoding" {
@@ -63,7 +64,7 @@ func replay(t *testing.T, provider adapters.Provider, dialect adapters.Dialect, 
 			}
 		}
 		if w.Header().Get("Content-Type") == "" {
-			w.Header().Set("Content-Type", map[string]string{"sse": "text/event-stream"}[r.Meta.Framing])
+			w.Header().Set("Content-Type", map[string]string{"sse": "text/event-stream", "eventstream": "application/vnd.amazon.eventstream"}[r.Meta.Framing])
 		}
 		w.WriteHeader(r.Meta.Status)
 		_, _ = w.Write(r.Response)
@@ -75,23 +76,27 @@ func replay(t *testing.T, provider adapters.Provider, dialect adapters.Dialect, 
 	}
 	endpoint := &adapters.Endpoint{Name: "e", BaseURL: base, APIKey: "sk-secret"}
 	registry := &adapters.Registry{Name: "r", Provider: provider, Endpoints: []*adapters.Endpoint{endpoint}}
-	in, err := dialect.Inspect(adapters.OperationChat, path, r.Body)
+	op := adapters.OperationChat
+	if strings.HasSuffix(path, "/count-tokens") {
+		op = adapters.OperationCountTokens
+	}
+	in, err := dialect.Inspect(op, path, r.Body)
 	if err != nil {
 		// The recorder did not keep this request's body: one like it stands in, since only the answer is looked at.
 		r.Body = []byte(`{"model":"m","messages":[]}`)
-		if in, err = dialect.Inspect(adapters.OperationChat, path, r.Body); err != nil {
+		if in, err = dialect.Inspect(op, path, r.Body); err != nil {
 			t.Fatal(err)
 		}
 	}
 	req := &adapters.RequestContext{
-		ID: "req_test", Dialect: dialect, Operation: adapters.OperationChat, Method: http.MethodPost, Path: path,
+		ID: "req_test", Dialect: dialect, Operation: op, Method: http.MethodPost, Path: path,
 		Header: http.Header{"Content-Type": {"application/json"}}, Body: r.Body, Inspection: in,
 	}
 	target := &adapters.Target{Registry: registry, Endpoint: endpoint, SentModel: in.Model, Attempt: 1, Ticket: ticket{}}
 	invoker := adapters.NewProviderInvoker(adapters.InvokerOptions{})
 	defer invoker.Close()
 	invoke := invoker.Invoke
-	if r.Meta.Framing == "sse" {
+	if r.Meta.Framing == "sse" || r.Meta.Framing == "eventstream" {
 		req.Stream = true
 		invoke = invoker.InvokeStream
 	}
@@ -106,6 +111,7 @@ func replay(t *testing.T, provider adapters.Provider, dialect adapters.Dialect, 
 		got = append(got, resp.Body...)
 	}
 	check(t, r, req, resp, got, err)
+	return resp, got
 }
 
 func check(t *testing.T, r *corpus.Case, req *adapters.RequestContext, resp *adapters.ProviderResponse, got []byte, err error) {

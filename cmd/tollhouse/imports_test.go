@@ -66,6 +66,7 @@ var libraries = map[string][]string{
 	"github.com/alecthomas/kong":             {"cmd/tollhouse"},
 	"github.com/tiktoken-go/tokenizer":       {"adapters/tokens"}, // some 10 MB of vocabulary
 	"golang.org/x/oauth2":                    {"adapters/providers/vertex"},
+	"github.com/aws/":                        {"adapters/providers/bedrock"},
 	"github.com/openai/openai-go":            {},
 	"github.com/anthropics/anthropic-sdk-go": {},
 }

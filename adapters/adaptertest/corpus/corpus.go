@@ -32,6 +32,7 @@ type Case struct {
 		ID           *string `json:"id"`
 		Model        *string `json:"model"`
 		FinishReason *string `json:"finish_reason"`
+		RequestID    *string `json:"request_id_header"`
 		Refusal      *string `json:"refusal"`
 		Usage        *struct {
 			CachedRead *uint64 `json:"cached_read"`
@@ -45,7 +46,8 @@ type Case struct {
 			Output *uint64 `json:"output"`
 		} `json:"usage_inclusive"`
 		Error *struct {
-			InStream bool `json:"in_stream"`
+			InStream bool    `json:"in_stream"`
+			Message  *string `json:"message"`
 		} `json:"error"`
 		StreamInfo *struct {
 			Terminal bool `json:"terminal"`
