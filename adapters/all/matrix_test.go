@@ -70,6 +70,10 @@ func exchange(t *testing.T, set *adapters.Set, client, provider, request, answer
 		path, query = "/v1beta/models/m:streamGenerateContent", "alt=sse"
 	case client == "gemini":
 		path = "/v1beta/models/m:generateContent"
+	case client == "bedrock_converse" && stream: // frames are binary: its own folder tests them
+		return "", ""
+	case client == "bedrock_converse":
+		path = "/model/m/converse"
 	case stream:
 		body = []byte(strings.TrimSuffix(strings.TrimSpace(request), "}") + `,"stream":true}`)
 	}
@@ -155,8 +159,9 @@ func TestMatrix(t *testing.T) {
 						add(pair+", down", down)
 					}
 					if answer := in[provider+".stream"]; answer != "" {
-						_, down := exchange(t, set, client, provider, request, answer, 200, true)
-						add(pair+", stream", down)
+						if _, down := exchange(t, set, client, provider, request, answer, 200, true); down != "" {
+							add(pair+", stream", down)
+						}
 					}
 					if answer := in[provider+".error"]; answer != "" {
 						var status int
