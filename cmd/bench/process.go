@@ -3,7 +3,10 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"strconv"
@@ -74,6 +77,29 @@ func (p *process) pinAll(core int) error {
 		}
 	}
 	return nil
+}
+
+// published waits until a gateway has published what it wrote down: that is a part of what its requests cost.
+func (p *process) published() error {
+	if p.admin == "" {
+		return nil
+	}
+	for range 150 { // seldom: asking costs, too
+		time.Sleep(200 * time.Millisecond)
+		resp, err := http.Get(p.admin + "/metrics")
+		if err != nil {
+			return err
+		}
+		raw, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(raw), "\ntollhouse_events_unpublished 0\n") {
+			return nil
+		}
+	}
+	return errors.New("the gateway does not catch up with publishing")
 }
 
 func (p *process) stop() {

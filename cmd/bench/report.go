@@ -94,13 +94,13 @@ func (b *bench) measure(g contender) (f figures, err error) {
 func (b *bench) slices(stream bool) (pairs, requests int) {
 	switch {
 	case b.quick && stream:
-		return 9, 200
+		return 5, 500
 	case b.quick:
 		return 15, 1500
 	case stream:
-		return 25, 400
+		return 11, 1500
 	}
-	return 41, 3000
+	return 21, 6000
 }
 
 // noise is the yardstick measured against itself, slice by slice: how far a ratio of this run can be trusted.
@@ -121,6 +121,9 @@ func (b *bench) cpuRatio(g contender, stream bool) (float64, error) {
 			return 0, err
 		}
 		if _, err := load(c.target, stream, 64, requests); err != nil {
+			return 0, err
+		}
+		if err := c.published(); err != nil {
 			return 0, err
 		}
 		after, err := c.cpu()

@@ -186,12 +186,11 @@ func (e *encoder) tools(r *canonical.Request, b *requestBody) {
 			e.lose(len(c.Only) > 0, "tool_choice.allowed_tools", false)
 		}
 	}
-	if r.ParallelTools != nil && !*r.ParallelTools {
+	if r.ParallelTools != nil {
 		if b.ToolChoice == nil {
 			b.ToolChoice = &toolChoice{Type: "auto"}
 		}
-		if b.ToolChoice.Type != "none" {
-			one := true
+		if one := !*r.ParallelTools; b.ToolChoice.Type != "none" {
 			b.ToolChoice.DisableParallel = &one
 		}
 	}

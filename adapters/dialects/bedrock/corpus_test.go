@@ -60,7 +60,7 @@ func TestRecordedRequestsKeepTheirMeaning(t *testing.T) {
 			}
 			readJSON(t, base+".request.json", &request)
 			if string(request.Body) == "null" {
-				t.Skip("the body was not recorded")
+				return // the body was not recorded
 			}
 			decoded++
 			u, err := url.Parse(request.URL)
@@ -127,7 +127,7 @@ func TestRecordedAnswersKeepTheirMeaning(t *testing.T) {
 			var want expectation
 			readJSON(t, base+".expect.json", &want)
 			if !want.OK {
-				t.Skip("an error")
+				return // an error
 			}
 			facts := &adapters.ProviderResponse{}
 			if body, err := os.ReadFile(base + ".response.json"); err == nil {
