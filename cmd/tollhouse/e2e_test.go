@@ -141,8 +141,8 @@ func TestUp(t *testing.T) {
 			}
 		}
 		eventually(t, 20*time.Second, func() error {
-			out, errs, code := s.tollhouse("usage", "--by", "provider", "--format", "csv")
-			if code != 0 || !strings.Contains(out, fmt.Sprintf("demo,%d,", life)) || !strings.Contains(out, fmt.Sprintf("demo_anthropic,%d,", life)) {
+			out, errs, code := s.tollhouse("usage", "--by", "model", "--format", "csv")
+			if code != 0 || !strings.Contains(out, fmt.Sprintf("\ndemo,%d,", 2*life)) {
 				return fmt.Errorf("usage exits %d:\n%s%s", code, out, errs)
 			}
 			return nil

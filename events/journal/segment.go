@@ -128,7 +128,9 @@ func (s *segment) readHeader(gateway string) error {
 		s.blank = true // cut off while it was allocated
 		return errors.Join(errNoSegment, err)
 	}
-	s.blank = h == [segmentHeader]byte{}
+	// A header that was being written has no end yet, one that was being taken away no beginning: in neither does anything stand
+	// behind it that is needed.
+	s.blank = h[0] == 0 || [8]byte(h[segmentHeader-8:]) == [8]byte{}
 	le := binary.LittleEndian
 	if [8]byte(h[:8]) != segmentMagic || le.Uint32(h[segmentHeader-4:]) != crc32.Checksum(h[:segmentHeader-4], castagnoli) {
 		return errNoSegment
