@@ -34,8 +34,7 @@ func Set() (*adapters.Set, error) {
 		cohereapi.Provider{},
 		geminiapi.Provider{},
 		vertex.New(),
-		demo.OpenAI(),
-		demo.Anthropic(),
+		demo.Provider{},
 	)
 	return adapters.NewSet(dialects, providers)
 }

@@ -110,10 +110,7 @@ func (p *part) defaultRegistries() []config.Registry {
 		return all
 	}
 	p.demo = true
-	endpoint := []config.Endpoint{{Name: "main", Weight: 1}}
-	return []config.Registry{
-		{Name: "demo", Provider: "demo", Endpoints: endpoint}, {Name: "demo-anthropic", Provider: "demo_anthropic", Endpoints: endpoint},
-	}
+	return []config.Registry{{Name: "demo", Provider: "demo", Endpoints: []config.Endpoint{{Name: "main", Weight: 1}}}}
 }
 
 // keepKey returns the key in a file, and makes it where there is none.

@@ -17,42 +17,37 @@ import (
 )
 
 // Provider implements adapters.Provider and adapters.Transporter.
-type Provider struct {
-	name    string
-	dialect adapters.Dialect
-}
+type Provider struct{}
 
 var (
 	_ adapters.Provider    = Provider{}
 	_ adapters.Transporter = Provider{}
 )
 
-// OpenAI is the demo for clients of OpenAI's format, Anthropic for those of Anthropic's.
-func OpenAI() Provider { return Provider{"demo", openaichat.Dialect{}} }
+// Name returns demo.
+func (Provider) Name() string { return "demo" }
 
-// Anthropic is the demo for clients of Anthropic's format.
-func Anthropic() Provider { return Provider{"demo_anthropic", anthropic.Dialect{}} }
-
-// Name returns the provider's name.
-func (p Provider) Name() string { return p.name }
-
-// Dialect returns the format it answers in.
-func (p Provider) Dialect(adapters.Dialect, adapters.Operation, string) adapters.Dialect {
-	return p.dialect
+// Dialect returns Anthropic's for its own clients, and OpenAI's for all others.
+func (Provider) Dialect(client adapters.Dialect, _ adapters.Operation, _ string) adapters.Dialect {
+	if own := (anthropic.Dialect{}); client == own {
+		return own
+	}
+	return openaichat.Dialect{}
 }
 
 // Check takes no options.
-func (p Provider) Check(r *adapters.Registry) []error {
+func (Provider) Check(r *adapters.Registry) []error {
 	var wrong []error
 	for name := range r.Options {
-		wrong = append(wrong, fmt.Errorf("%s: unknown key for provider %s", name, p.name))
+		wrong = append(wrong, fmt.Errorf("%s: unknown key for provider demo", name))
 	}
 	return wrong
 }
 
 // NewRequest makes a request that Transport answers.
-func (p Provider) NewRequest(ctx context.Context, _ *adapters.Target, req *adapters.RequestContext, body []byte) (*http.Request, error) {
-	return http.NewRequestWithContext(ctx, req.Method, "http://demo.invalid"+req.Path, strings.NewReader(string(body)))
+func (Provider) NewRequest(ctx context.Context, t *adapters.Target, req *adapters.RequestContext, body []byte) (*http.Request, error) {
+	path := req.Dialect.Path(req, t.SentModel)
+	return http.NewRequestWithContext(ctx, req.Method, "http://demo.invalid"+path, strings.NewReader(string(body)))
 }
 
 // Classify is never needed: the demo does not fail.
@@ -61,7 +56,7 @@ func (Provider) Classify(status int, h http.Header, _ []byte) adapters.Verdict {
 }
 
 // Transport returns what answers.
-func (p Provider) Transport() http.RoundTripper { return responder{p.dialect.Name()} }
+func (Provider) Transport() http.RoundTripper { return responder{} }
 
 const text = "Hello from Tollhouse. No provider is configured yet, so this answer was made on your own machine; " +
 	"its tokens and its price were accounted for all the same."
@@ -69,10 +64,14 @@ const text = "Hello from Tollhouse. No provider is configured yet, so this answe
 // pace is the time between two words of a stream.
 const pace = 15 * time.Millisecond
 
-type responder struct{ dialect string }
+type responder struct{}
 
-// RoundTrip answers at once, or in a stream.
-func (d responder) RoundTrip(r *http.Request) (*http.Response, error) {
+// RoundTrip answers at once, or in a stream, in the format of the path.
+func (responder) RoundTrip(r *http.Request) (*http.Response, error) {
+	dialect := openaichat.Name
+	if strings.HasPrefix(r.URL.Path, "/v1/messages") {
+		dialect = anthropic.Name
+	}
 	raw, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
@@ -90,12 +89,12 @@ func (d responder) RoundTrip(r *http.Request) (*http.Response, error) {
 		Header: http.Header{"Content-Type": {"application/json"}, "X-Request-Id": {"demo"}},
 	}
 	if !asked.Stream {
-		resp.Body = io.NopCloser(strings.NewReader(a.whole(d.dialect)))
+		resp.Body = io.NopCloser(strings.NewReader(a.whole(dialect)))
 		return resp, nil
 	}
 	resp.Header.Set("Content-Type", "text/event-stream")
 	in, out := io.Pipe()
 	resp.Body = in
-	go func() { out.CloseWithError(a.stream(r.Context(), d.dialect, out)) }()
+	go func() { out.CloseWithError(a.stream(r.Context(), dialect, out)) }()
 	return resp, nil
 }
