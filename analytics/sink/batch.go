@@ -103,7 +103,7 @@ func (s *Sink) expected(b *batch, m *message.Message, at place, highWater int64)
 	p.expected = at.offset + 1
 	p.lag = max(highWater-p.expected, 0)
 	b.progress[at.partition] = &progressRow{
-		Incarnation: p.incarnation, KafkaPartition: uint32(at.partition), Next: uint64(p.expected), LastID: idOf(m),
+		Incarnation: p.incarnation, KafkaPartition: uint32(at.partition), Next: uint64(p.expected), LastID: lastID(m, at.recorded),
 	}
 	return true
 }

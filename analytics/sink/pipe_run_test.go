@@ -87,7 +87,9 @@ func (p *pipe) run() {
 	case p.cloned != nil:
 		p.cloneVerdict()
 	default:
-		p.verdict()
+		if p.verdict(); p.failed() {
+			p.dump()
+		}
 	}
 	p.stop()
 }

@@ -33,7 +33,7 @@ func (p *pipe) failed() bool {
 
 // report prints what went wrong and the end of what led there.
 func (p *pipe) report(seed uint64) string {
-	const lines = 150
+	const lines = 400
 	return "seed " + strconv.FormatUint(seed, 10) + ":\n" + strings.Join(p.problems, "\n") +
 		"\nwhat happened:\n" + strings.Join(p.lines[max(0, len(p.lines)-lines):], "\n")
 }

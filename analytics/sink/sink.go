@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -42,7 +43,7 @@ type Store interface {
 type Progress struct {
 	Incarnation uint32
 	Next        int64
-	LastID      string // of the record before Next
+	LastID      string // which record stands before Next: lastID
 }
 
 // Options of a sink.
@@ -151,7 +152,7 @@ func (s *Sink) resume(ctx context.Context, topic string, partition int, at Progr
 		if err != nil {
 			return 0, 0, fmt.Errorf("read partition %d at %d: %w", partition, at.Next-1, err)
 		}
-		recreated = before != nil && idOf(before) != at.LastID
+		recreated = before != nil && !s.isLast(before, at.LastID)
 	}
 	switch {
 	case recreated:
@@ -169,6 +170,18 @@ func (s *Sink) resume(ctx context.Context, topic string, partition int, at Progr
 }
 
 func idOf(m *message.Message) string { return m.Metadata.Get(events.HeaderID) }
+
+// lastID tells a record from every other: its event and when Kafka took it. The event alone would not do: one that is published again
+// into a topic that was made anew may come to stand at the very offset where it stood before.
+func lastID(m *message.Message, recorded time.Time) string {
+	return idOf(m) + "@" + strconv.FormatInt(recorded.UnixMilli(), 10)
+}
+
+// isLast says whether a record is the one that progress was noted with. Notes of the first version hold the event alone.
+func (s *Sink) isLast(m *message.Message, noted string) bool {
+	_, _, recorded, _, _ := s.o.Position(m)
+	return noted == lastID(m, recorded) || noted == idOf(m)
+}
 
 // Run stores what the subscription hands out until its channel is closed or ctx ends. A message is acknowledged once everything
 // up to it is stored.
