@@ -1,7 +1,9 @@
 package journal
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -56,5 +58,40 @@ func TestAClosingThatOutlivesItsSettlement(t *testing.T) {
 	}
 	if outlived == 0 {
 		t.Error("in no run did a closing outlive its settlement")
+	}
+}
+
+// A header that was being written when its process died is a spare, wherever the write ended; one that was damaged is not.
+func TestAHeaderIsTornOrDamaged(t *testing.T) {
+	read := func(h []byte) (s segment, err error) {
+		disk := journaltest.NewDisk(rand.New(rand.NewPCG(1, 1)))
+		s.file, _ = disk.Open("/seg")
+		if _, err := s.file.WriteAt(append(h, make([]byte, 1024)...), 0); err != nil {
+			t.Fatal(err)
+		}
+		return s, s.readHeader("gw-1")
+	}
+	for range 300 { // nonces
+		disk := journaltest.NewDisk(rand.New(rand.NewPCG(1, 1)))
+		file, _ := disk.Open("/seg")
+		s := segment{file: file, epoch: 1, first: 7, order: 3}
+		if err := s.begin("gw-1"); err != nil {
+			t.Fatal(err)
+		}
+		h := make([]byte, segmentHeader)
+		if _, err := file.ReadAt(h, 0); err != nil {
+			t.Fatal(err)
+		}
+		for n := range segmentHeader {
+			torn := append(bytes.Clone(h[:n]), make([]byte, segmentHeader-n)...)
+			if s, err := read(torn); !errors.Is(err, errNoSegment) || !s.blank {
+				t.Fatalf("%d bytes of a header: blank %v, %v", n, s.blank, err)
+			}
+			damaged := bytes.Clone(h)
+			damaged[n] ^= 0x10
+			if s, err := read(damaged); !errors.Is(err, errNoSegment) || s.blank && damaged[0] != 0 && damaged[segmentHeader-1] != 0 {
+				t.Fatalf("byte %d of a header damaged: blank %v, %v", n, s.blank, err)
+			}
+		}
 	}
 }

@@ -95,10 +95,21 @@ func allocate(fs FS, name string, size int64) (File, error) {
 
 // begin writes the header, which makes an allocated file a segment.
 func (s *segment) begin(gateway string) error {
-	var nonce [4]byte
-	_, _ = rand.Read(nonce[:])
-	s.nonce = binary.LittleEndian.Uint32(nonce[:]) | 1
 	s.off, s.last = segmentHeader, s.first-1
+	for {
+		var nonce [4]byte
+		_, _ = rand.Read(nonce[:])
+		s.nonce = binary.LittleEndian.Uint32(nonce[:]) | 1
+		h := s.header(gateway)
+		if h[segmentHeader-1] == 0 {
+			continue // a header's last byte is never zero: by that one that was being written is known
+		}
+		_, err := s.file.WriteAt(h, 0)
+		return err
+	}
+}
+
+func (s *segment) header(gateway string) []byte {
 	h := make([]byte, 0, segmentHeader)
 	h = append(h, segmentMagic[:]...)
 	le := binary.LittleEndian
@@ -111,9 +122,7 @@ func (s *segment) begin(gateway string) error {
 	h = append(append(h, s.id[:]...), s.boot[:]...)
 	h = le.AppendUint64(h, s.order)
 	h = le.AppendUint32(h, crc32.Checksum([]byte(gateway), castagnoli))
-	h = le.AppendUint32(h, crc32.Checksum(h, castagnoli))
-	_, err := s.file.WriteAt(h, 0)
-	return err
+	return le.AppendUint32(h, crc32.Checksum(h, castagnoli))
 }
 
 var errNoSegment = errors.New("not a segment")
@@ -130,7 +139,7 @@ func (s *segment) readHeader(gateway string) error {
 	}
 	// A header that was being written has no end yet, one that was being taken away no beginning: in neither does anything stand
 	// behind it that is needed.
-	s.blank = h[0] == 0 || [8]byte(h[segmentHeader-8:]) == [8]byte{}
+	s.blank = h[0] == 0 || h[segmentHeader-1] == 0
 	le := binary.LittleEndian
 	if [8]byte(h[:8]) != segmentMagic || le.Uint32(h[segmentHeader-4:]) != crc32.Checksum(h[:segmentHeader-4], castagnoli) {
 		return errNoSegment

@@ -54,6 +54,9 @@ func (c *Client) refresh(since time.Time) {
 	c.transport.CloseIdleConnections() // the next request asks for metadata first
 }
 
+// Refresh forgets what is known of the cluster: what is asked next is asked of it, not of what was known within MetadataTTL.
+func (c *Client) Refresh() { c.refresh(time.Now()) }
+
 // bounded gives a request its timeout.
 func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, c.connection.DialTimeout+c.connection.Timeout)

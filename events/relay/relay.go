@@ -48,8 +48,10 @@ type Publisher interface {
 	// PublishContext sends all messages. An error that has a Failed method tells for each message whether it was
 	// acknowledged; any other error says that none is known to be.
 	PublishContext(ctx context.Context, topic string, messages ...*message.Message) error
-	// Partitions lists the topic's partitions.
+	// Partitions lists the topic's partitions, as they were known not long ago.
 	Partitions(ctx context.Context, topic string) ([]int, error)
+	// Refresh makes the next answer of Partitions a fresh one.
+	Refresh()
 }
 
 // Options of a relay.
@@ -179,6 +181,9 @@ func (r *Relay) publishEpoch(ctx context.Context, batch []journal.Record) error 
 		}
 	}
 	last := batch[len(batch)-1]
+	if last.Seal {
+		r.Publisher.Refresh() // no other barrier follows that a new partition could have
+	}
 	if last.Seal || time.Since(p.barrierAt) >= barrierEvery {
 		if err := r.untilDone(ctx, "barriers", r.barriers); err != nil {
 			return err
