@@ -182,8 +182,15 @@ type openRequest struct {
 	note     *events.Note
 	last     events.AttemptOutcome // of the attempt settled last
 	status   uint16
-	closed   bool     // only its attempt's settlement is missing
+	closed   bool     // only settlements are missing
+	owed     []owed   // attempts before start whose settlements a power loss has taken
 	home     *segment // the oldest segment it needs
+}
+
+// owed is an attempt that was followed by more, and whose settlement is in no record.
+type owed struct {
+	start *events.Start
+	note  *events.Note
 }
 
 // Open takes the directory for this process, settles what an earlier process left open, and begins a new epoch.

@@ -174,12 +174,9 @@ func (j *Journal) settleOpen() {
 	for _, id := range sortedKeys(j.open) {
 		r := j.open[id]
 		at := r.accept.ReceivedAt
+		j.settleOwed(r)
 		if r.start != nil {
-			settled := r.abandoned()
-			at = settled.FinishedAt
-			e := j.encode(typeSettle, settled, events.SettledEventID(id, settled.Attempt))
-			j.settled(e, settled)
-			e.release()
+			at = j.abandon(r).FinishedAt
 		}
 		if r.closed { // before the power failed
 			delete(j.open, id)
@@ -197,6 +194,25 @@ func (j *Journal) settleOpen() {
 		j.closed(e, closed)
 		e.release()
 	}
+}
+
+// settleOwed settles the attempts before the last that still have to be. What the last one came to stays. j.mu is held.
+func (j *Journal) settleOwed(r *openRequest) {
+	start, note, last, status := r.start, r.note, r.last, r.status
+	for _, o := range r.owed {
+		r.start, r.note = o.start, o.note
+		j.abandon(r)
+	}
+	r.start, r.note, r.last, r.status, r.owed = start, note, last, status, nil
+}
+
+// abandon settles the open attempt. j.mu is held.
+func (j *Journal) abandon(r *openRequest) *events.AttemptSettled {
+	settled := r.abandoned()
+	e := j.encode(typeSettle, settled, events.SettledEventID(r.accept.RequestID, settled.Attempt))
+	j.settled(e, settled)
+	e.release()
+	return settled
 }
 
 // abandoned is the settlement of an attempt whose end nobody saw: what the last note said, or an estimate from the intent.

@@ -265,9 +265,20 @@ func (r *recovered) begin(s *segment, payload []byte) error {
 func (r *recovered) started(start *events.Start) {
 	r.counters.Started++
 	r.saw(start.StartedAt)
-	if o := r.open[start.RequestID]; o != nil {
-		o.start, o.note, o.attempts = start, nil, max(o.attempts, start.Attempt)
+	o := r.open[start.RequestID]
+	if o == nil {
+		return
 	}
+	o.overtaken(start.Attempt)
+	o.start, o.note = start, nil
+}
+
+// overtaken takes note of a later attempt: the settlement of the one before it, if that is open, is in a hole.
+func (o *openRequest) overtaken(attempt uint16) {
+	if o.start != nil && o.start.Attempt < attempt {
+		o.owed = append(o.owed, owed{o.start, o.note})
+	}
+	o.attempts = max(o.attempts, attempt)
 }
 
 func (r *recovered) carry(s *segment, payload []byte) error {
@@ -292,12 +303,17 @@ func (r *recovered) settle(e *events.AttemptSettled) {
 		r.counters.Abandoned++
 	}
 	o := r.open[e.RequestID]
-	switch {
-	case o == nil:
-	case o.closed:
-		delete(r.open, e.RequestID)
-	default:
+	if o == nil {
+		return
+	}
+	if o.start != nil && e.Attempt < o.start.Attempt { // by a recovery that did not get to its end
+		o.owed = slices.DeleteFunc(o.owed, func(a owed) bool { return a.start.Attempt == e.Attempt })
+	} else {
+		o.overtaken(e.Attempt)
 		o.start, o.note, o.last, o.status = nil, nil, e.Outcome, e.Status
+	}
+	if o.closed && o.start == nil && len(o.owed) == 0 {
+		delete(r.open, e.RequestID)
 	}
 }
 
@@ -306,8 +322,8 @@ func (r *recovered) close(c *events.RequestClosed, accepts bool) {
 	if accepts {
 		r.counters.Accepted++
 	}
-	if o := r.open[c.RequestID]; o != nil && o.start != nil {
-		o.closed = true // its settlement is in a hole: the attempt is still owed one
+	if o := r.open[c.RequestID]; o != nil && (o.start != nil || len(o.owed) > 0) {
+		o.closed = true // a settlement is in a hole: the attempt is still owed one
 		return
 	}
 	delete(r.open, c.RequestID)
@@ -331,8 +347,11 @@ func (j *Journal) endEpoch(r *recovered) error {
 			delete(j.open, id)
 			continue
 		}
+		if !rebooted {
+			o.owed = nil // likewise
+		}
 		o.home.homes++
-		j.reserved += reservePerAttempt
+		j.reserved += reservePerAttempt * int64(1+len(o.owed))
 		if o.start != nil {
 			j.reserved += reservePerAttempt
 		}
