@@ -206,6 +206,7 @@ func (w *forward) streaming(e *ended, start *events.Start) *ForwardResult {
 	e.committed = true
 	e.attempt = start.Attempt
 	s.note()
+	e.resp.OnFinal = func() { s.finish(nil) }
 	// A result that is never read must still end when its client does.
 	s.unhook = context.AfterFunc(w.ctx, func() {
 		if s.claimed.CompareAndSwap(false, true) {
@@ -256,9 +257,7 @@ func (s *streamRun) frames(yield func([]byte, error) bool) {
 			}
 			return
 		}
-		if s.frame++; resp.Final() {
-			s.finish(nil)
-		} else if s.frame%clockFrames == 0 && s.f.o.Now().Sub(s.noted) >= notesEvery {
+		if s.frame++; s.frame%clockFrames == 0 && !s.ended && s.f.o.Now().Sub(s.noted) >= notesEvery {
 			s.note()
 		}
 		if gone || yield(frame, nil) {

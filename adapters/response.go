@@ -14,8 +14,8 @@ type CanonicalUsage = events.Usage
 // ProviderResponse is what came of one attempt. The invoker returns one always, also beside an error: what is known
 // then (status 0, usage none, class) is what the attempt settles with.
 //
-// For a stream the facts (usage to finish reason) grow while Stream is drained and are final when it has ended, or
-// as soon as Final reports true, which is before the frame that ends the stream is yielded.
+// For a stream the facts (usage to finish reason) grow while Stream is drained. They are final when OnFinal is called, or
+// when the stream has ended.
 type ProviderResponse struct {
 	StatusCode int // the upstream's; 0: there was no answer
 	// Headers are those that go back to the client; the provider's own spelling.
@@ -44,8 +44,9 @@ type ProviderResponse struct {
 	FirstByteAt        time.Time // of the answer's body; zero where none came
 	WroteRequestAt     time.Time // when the attempt began to write upstream; zero where it never did
 
-	// Final reports, for a stream, that its last fact has been read. Nil for a buffered answer.
-	Final func() bool
+	// OnFinal, where the caller has set it, is called once when the last fact of a stream has been read, before the frames that end it
+	// are yielded.
+	OnFinal func()
 	// Release gives pooled memory back; nil where there is none. Body must not be read afterwards.
 	Release func()
 }

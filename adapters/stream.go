@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
 	"time"
 
 	"github.com/tollhouse/tollhouse/adapters/wire"
@@ -16,15 +15,13 @@ import (
 const (
 	maxHeld  = 64 << 10
 	holdTime = 15 * time.Second
-	// lingerTime is how long the body's end may take behind the stream's last event.
-	lingerTime = time.Second
 )
 
 // InvokeStream makes a streamed call and returns with its first content.
 func (v *Invoker) InvokeStream(ctx context.Context, t *Target, req *RequestContext) (*ProviderResponse, error) {
 	c := v.begin(ctx, t, req)
 	s := &streamCall{call: c}
-	s.watch(t.Endpoint.Timeouts.FirstByte, ErrTimeoutFirstByte)
+	s.silence.first(c, t.Endpoint.Timeouts.FirstByte)
 	if err := c.send(); err != nil {
 		s.close()
 		return c.resp, c.failed(err)
@@ -43,15 +40,12 @@ func (v *Invoker) InvokeStream(ctx context.Context, t *Target, req *RequestConte
 		c.tr.begin(c.resp)
 		c.resp.Headers["Content-Type"] = []string{c.tr.client.StreamType(c.tr.req)}
 	}
-	c.resp.Final = func() bool { return s.final }
 	if err := s.open(); err != nil {
 		err = s.broken(err)
 		s.close()
 		return c.resp, err
 	}
-	if s.idle != nil {
-		s.idle.Stop() // the first byte is there
-	}
+	s.silence.more(t.Endpoint.Timeouts.Idle)
 	c.resp.Outcome = OutcomeSuccess
 	c.resp.Stream = s.frames
 	return c.resp, nil
@@ -62,15 +56,16 @@ type streamCall struct {
 	*call
 	events  wire.Scanner
 	reader  StreamReader
-	scratch *[]byte
-	idle    *time.Timer
-	cause   atomic.Pointer[error] // of the timer, where it fires
+	silence silence
 
-	held   []byte // opening frames and the first content
-	filled chan error
-	final  bool
-	ended  bool // the reader has been told
-	closed bool
+	content bool // there was some
+	final   bool // the last fact has been read
+	ended   bool // the reader has been told
+	closed  bool
+
+	held    []byte // opening frames and the first content
+	filled  chan error
+	scratch *[]byte
 }
 
 // unstreamed reads a whole answer where a stream was asked for: an error, or a provider that does not stream.
@@ -87,33 +82,23 @@ func (s *streamCall) unstreamed() (*ProviderResponse, error) {
 	return s.resp, nil
 }
 
-// watch bounds the wait for what comes next. One timer serves the whole stream: it is set again before each read.
-func (s *streamCall) watch(d time.Duration, cause error) {
-	if d <= 0 {
-		return
-	}
-	if s.idle == nil {
-		s.cause.Store(&cause)
-		s.idle = time.AfterFunc(d, func() { s.cancel(*s.cause.Load()) })
-		return
-	}
-	if *s.cause.Load() != cause {
-		s.cause.Store(&cause)
-	}
-	s.idle.Reset(d)
-}
-
 // open reads until the first content, the end, or the limits of holding.
 func (s *streamCall) open() error {
 	var holding <-chan time.Time
 	for {
-		commit, err := s.consume(func(frame []byte) bool {
-			s.held = append(s.held, frame...)
-			return true
-		})
-		if err != nil || commit || s.final || len(s.held) > maxHeld {
-			return err
+		for more := true; more; {
+			var frames []byte
+			var err error
+			frames, more, err = s.gather()
+			s.held = append(s.held, frames...)
+			if err != nil {
+				return err
+			}
 		}
+		if s.content || s.final || len(s.held) > maxHeld {
+			return nil
+		}
+		var err error
 		if holding == nil && len(s.held) == 0 {
 			err = s.fill()
 		} else {
@@ -190,118 +175,134 @@ func (s *streamCall) end() error {
 	return err
 }
 
-// consume hands what is buffered whole to take, in as few pieces as there are dropped events between. It reports whether
-// there was content among it.
-func (s *streamCall) consume(take func(frames []byte) bool) (content bool, err error) {
-	var run []byte // contiguous in the scanner's buffer
-	flush := func() bool {
-		if s.tr != nil {
-			run = s.tr.take()
-		}
-		ok := len(run) == 0 || take(run)
-		run = nil
-		return ok
+// gather takes what is buffered: the frames of all whole events up to one that the client is not to see. more says that there may be others
+// behind that. The frames of a stream that is not translated are contiguous in the scanner's buffer.
+func (s *streamCall) gather() (frames []byte, more bool, err error) {
+	if s.tr != nil {
+		err = s.translated()
+		return s.tr.take(), false, err
 	}
 	for {
 		e, ok := s.events.Ready()
 		if !ok {
-			if !flush() {
-				return content, errBrokenOff
-			}
-			return content, nil
+			return frames, false, nil
 		}
 		d, err := s.reader.Event(e.Name, e.Data)
 		if err != nil {
-			flush()
-			return content, err
-		}
-		if s.tr != nil && d != Drop {
-			if err := s.tr.event(e.Name, e.Data); err != nil {
-				flush()
-				return content, err
-			}
+			return frames, false, err
 		}
 		switch d {
 		case Drop:
-			if s.tr == nil && !flush() {
-				return content, errBrokenOff
-			}
-			continue
+			return frames, true, nil
 		case Content:
-			content = true
+			s.content = true
 		case Last:
-			content, s.final = true, true
-			if s.end(); s.idle != nil {
-				s.idle.Stop()
-			}
+			s.last()
 		}
-		if s.tr != nil {
-			continue
-		}
-		if run == nil {
-			run = e.Raw
+		if frames == nil {
+			frames = e.Raw
 		} else {
-			run = run[:len(run)+len(e.Raw)]
+			frames = frames[:len(frames)+len(e.Raw)]
 		}
 	}
 }
 
-// errBrokenOff ends a stream whose reader has left.
-var errBrokenOff = errors.New("the iteration was broken off")
+// translated has all whole events that are buffered translated.
+func (s *streamCall) translated() error {
+	for {
+		e, ok := s.events.Ready()
+		if !ok {
+			return nil
+		}
+		d, err := s.reader.Event(e.Name, e.Data)
+		if err != nil {
+			return err
+		}
+		if d == Drop {
+			continue
+		}
+		if err := s.tr.event(e.Name, e.Data); err != nil {
+			return err
+		}
+		if d == Last {
+			s.last()
+		}
+		s.content = s.content || d == Content
+	}
+}
+
+// last takes note of the last event: the facts are final.
+func (s *streamCall) last() {
+	s.content, s.final = true, true
+	_ = s.end()
+	s.silence.end()
+}
 
 // frames is the response's Stream.
 func (s *streamCall) frames(yield func([]byte, error) bool) {
 	defer s.close()
-	take := func(frames []byte) bool { return yield(frames, nil) }
-	if len(s.held) > 0 && !take(s.held) {
+	if len(s.held) > 0 && !s.yield(s.held, yield) {
 		return
 	}
 	s.held = nil
 	for {
-		if s.filled == nil { // else a read that open began still owns the buffer
-			if _, err := s.consume(take); err != nil {
-				if !errors.Is(err, errBrokenOff) {
-					yield(nil, s.broken(err))
-				}
+		for more := s.filled == nil; more; { // else a read that open began still owns the buffer
+			frames, again, err := s.gather()
+			if more = again; len(frames) > 0 && !s.yield(frames, yield) {
+				return
+			}
+			if err != nil {
+				yield(nil, s.broken(err))
 				return
 			}
 		}
-		err := s.next()
-		switch {
-		case err == nil:
-			continue
-		case s.final:
-			return // all was said; the body was only read to its end so that its connection can be used again
-		}
-		if errors.Is(err, io.EOF) && s.rest() && len(s.held) > 0 && !take(s.held) {
+		if err := s.next(); err != nil {
+			s.over(err, yield)
 			return
 		}
-		err = s.cut(err)
-		if s.tr != nil {
-			if frames := s.tr.take(); len(frames) > 0 && !take(frames) {
-				return
-			}
-		}
-		if err != nil {
-			yield(nil, s.broken(err))
-		}
+	}
+}
+
+// yield hands frames out; whoever waits for the facts is told first, where they are final.
+func (s *streamCall) yield(frames []byte, yield func([]byte, error) bool) bool {
+	if s.final && s.resp.OnFinal != nil {
+		s.resp.OnFinal()
+		s.resp.OnFinal = nil
+	}
+	return yield(frames, nil)
+}
+
+// over hands out what is left when the upstream has ended, well or not.
+func (s *streamCall) over(err error, yield func([]byte, error) bool) {
+	if s.final {
+		return // all was said; the body was only read to its end so that its connection can be used again
+	}
+	if errors.Is(err, io.EOF) && s.rest() && len(s.held) > 0 && !s.yield(s.held, yield) {
 		return
+	}
+	err = s.cut(err)
+	if s.tr != nil {
+		if frames := s.tr.take(); len(frames) > 0 && !s.yield(frames, yield) {
+			return
+		}
+	}
+	if err != nil {
+		yield(nil, s.broken(err))
 	}
 }
 
 // next waits for more, no longer than the idle timeout.
 func (s *streamCall) next() error {
-	d := s.t.Endpoint.Timeouts.Idle
-	if s.final {
-		d = lingerTime
-	}
-	s.watch(d, ErrTimeoutIdle)
+	var err error
+	s.silence.readBegins()
 	if s.filled != nil {
-		err := <-s.filled
+		err = <-s.filled
 		s.filled = nil
-		return err
+	} else {
+		err = s.events.Fill()
 	}
-	return s.fill()
+	s.silence.readEnds()
+	return err
 }
 
 // broken completes the facts of a stream that did not end well, and says why. The first cause wins: a provider's error, the
@@ -339,9 +340,7 @@ func (s *streamCall) close() {
 		return
 	}
 	s.closed = true
-	if s.idle != nil {
-		s.idle.Stop()
-	}
+	s.silence.stop()
 	s.call.end()
 	if s.up != nil {
 		_ = s.up.Body.Close()

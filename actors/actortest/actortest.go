@@ -86,21 +86,19 @@ func Panic(context.Context, *adapters.Target) (*adapters.ProviderResponse, error
 // Stream yields frames, the last of which ends it; broken is the error behind them, where there is one.
 func Stream(frames []string, broken error) Call {
 	return func(ctx context.Context, t *adapters.Target) (*adapters.ProviderResponse, error) {
-		final := false
 		resp := &adapters.ProviderResponse{
 			StatusCode: http.StatusOK, Outcome: adapters.OutcomeSuccess, SentModel: t.SentModel, Evidence: events.EvidenceEstimated,
 			Usage: &events.Usage{InputTokens: 3}, FirstByteAt: time.Now(),
 		}
-		resp.Final = func() bool { return final }
 		resp.Stream = func(yield func([]byte, error) bool) {
 			for i, f := range frames {
 				if ctx.Err() != nil {
 					yield(nil, context.Cause(ctx))
 					return
 				}
-				final = broken == nil && i == len(frames)-1
-				if final {
+				if broken == nil && i == len(frames)-1 {
 					resp.Evidence = events.EvidenceReported
+					resp.OnFinal()
 				}
 				if !yield([]byte(f), nil) {
 					return

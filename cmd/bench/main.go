@@ -32,6 +32,8 @@ func main() {
 	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the gateway under load to this file, and measure nothing")
 	flag.BoolVar(&o.profileStream, "stream", false, "with -cpuprofile: under streamed load")
 	flag.BoolVar(&o.cpuOnly, "cpu", false, "CPU time only")
+	flag.BoolVar(&o.verbose, "v", false, "print the CPU time of each pair of slices")
+	flag.StringVar(&o.only, "only", "", "with -cpu: `buffered` calls or `stream`s alone")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

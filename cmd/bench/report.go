@@ -66,11 +66,15 @@ type figures struct {
 }
 
 func (b *bench) measure(g contender) (f figures, err error) {
-	if f.cpuBuffered, err = b.cpuRatio(g, false); err != nil {
-		return f, err
+	if b.only != "stream" {
+		if f.cpuBuffered, err = b.cpuRatio(g, false); err != nil {
+			return f, err
+		}
 	}
-	if f.cpuStream, err = b.cpuRatio(g, true); err != nil {
-		return f, err
+	if b.only != "buffered" {
+		if f.cpuStream, err = b.cpuRatio(g, true); err != nil {
+			return f, err
+		}
 	}
 	if b.cpuOnly {
 		return f, nil
@@ -143,6 +147,10 @@ func (b *bench) cpuRatio(g contender, stream bool) (float64, error) {
 		mine, err := one(g)
 		if err != nil {
 			return 0, err
+		}
+		if b.verbose {
+			n := time.Duration(requests)
+			fmt.Fprintf(os.Stderr, "stream %v: %v a request, %v through the proxy\n", stream, mine/n, yard/n)
 		}
 		ratios = append(ratios, float64(mine)/float64(yard))
 	}

@@ -19,6 +19,8 @@ type options struct {
 
 	profileStream bool
 	cpuOnly       bool
+	only          string
+	verbose       bool
 }
 
 // bench is one run: the upstream, the yardstick and the gateways, each alone on its core while it is measured.

@@ -148,12 +148,16 @@ func (s *Scanner) take(lines, end int) Event {
 
 // cutLine returns the first line without its end, and what follows.
 func cutLine(b []byte) (line, rest []byte) {
-	i := bytes.IndexAny(b, "\r\n")
+	line = b
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		line, rest = b[:i], b[i+1:]
+	}
+	i := bytes.IndexByte(line, '\r')
 	switch {
 	case i < 0:
-		return b, nil
-	case b[i] == '\r' && i+1 < len(b) && b[i+1] == '\n':
-		return b[:i], b[i+2:]
+		return line, rest
+	case i == len(line)-1:
+		return line[:i], b[min(len(line)+1, len(b)):]
 	}
 	return b[:i], b[i+1:]
 }
