@@ -20,12 +20,22 @@ type answer struct {
 	choices  int    // -1: no such member
 	hasUsage bool
 	failure  *adapters.Error
+	tells    bool // there was more than the answer's name: usage, an error
+	named    int  // where the choices begin, if nothing before them tells
 }
 
 // read takes the facts of a body or a chunk, in one pass.
 func (a *answer) read(text []byte) error {
-	a.choices, a.text = -1, text
+	a.choices, a.text, a.tells, a.named = -1, text, false, 0
 	return jsonscan.Document(text, a.member)
+}
+
+var choicesKey = []byte("choices")
+
+// readFrom reads a chunk whose beginning, up to its choices, is that of another which was read before.
+func (a *answer) readFrom(text []byte, choices int) error {
+	a.choices, a.text, a.tells = -1, text, true
+	return jsonscan.DocumentFrom(text, choices, choicesKey, a.member)
 }
 
 func (a *answer) member(key []byte, start int) (int, error) {
@@ -40,6 +50,9 @@ func (a *answer) member(key []byte, start int) (int, error) {
 			return a.string(start, &a.facts.Model)
 		}
 	case "choices":
+		if a.choices < 0 && !a.tells {
+			a.named = start
+		}
 		a.choices = 0
 		if text[start] == '[' {
 			return jsonscan.WalkArray(text, start, a.choice)
@@ -47,8 +60,10 @@ func (a *answer) member(key []byte, start int) (int, error) {
 	case "data": // embeddings
 		a.choices, a.content = 0, true
 	case "usage":
+		a.tells = true
 		return a.usageAt(start)
 	case "x_groq":
+		a.tells = true
 		if text[start] == '{' {
 			return jsonscan.Walk(text, start, func(key []byte, start int) (int, error) {
 				if string(key) == "usage" {
@@ -58,6 +73,7 @@ func (a *answer) member(key []byte, start int) (int, error) {
 			})
 		}
 	case "error":
+		a.tells = true
 		end, err := jsonscan.Skip(text, start)
 		if err == nil && (text[start] == '{' || text[start] == '"') {
 			a.failure = readError(text[start:end], a.facts)

@@ -15,6 +15,7 @@ type stream struct {
 	total int // bytes of content, for an estimate
 	begun bool
 	done  bool
+	name  []byte // the beginning of the last chunk, up to its choices: id, model and the like, which are the same in all
 }
 
 // NewStreamReader reads the facts of one stream.
@@ -33,7 +34,7 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 		return adapters.Last, nil
 	}
 	s.a.content, s.a.bytes, s.a.hasUsage, s.a.failure = false, 0, false, nil
-	if err := s.a.read(data); err != nil {
+	if err := s.read(data); err != nil {
 		return adapters.Failed, malformed(s.a.facts, fmt.Errorf("a stream event is %w", err))
 	}
 	if s.a.failure == nil && name == "error" {
@@ -55,6 +56,21 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 	}
 	return adapters.Opening, nil
 }
+
+// read reads a chunk, but what was read before.
+func (s *stream) read(data []byte) error {
+	if n := len(s.name); n > 0 && len(data) > n && string(data[:n]) == string(s.name) {
+		return s.a.readFrom(data, n)
+	}
+	err := s.a.read(data)
+	if s.name = s.name[:0]; s.a.named <= maxName {
+		s.name = append(s.name, data[:s.a.named]...)
+	}
+	return err
+}
+
+// maxName bounds what is kept of a chunk.
+const maxName = 1 << 10
 
 // complete gives the facts a usage where the provider sent none.
 func (s *stream) complete() {

@@ -97,3 +97,41 @@ func BenchmarkEvent(b *testing.B) {
 		}
 	}
 }
+
+// What a chunk has in common with the one before is not read again, whatever follows it.
+func TestChunksOfOneName(t *testing.T) {
+	const name = `{"id":"1","model":"m","choices":`
+	const told = `{"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5},"id":"1","choices":`
+	word := `[{"index":0,"delta":{"content":"a"}}]}`
+	for _, c := range []struct {
+		chunks []string
+		want   string // of the last: C, D, F
+	}{
+		{[]string{name + word, name + word}, "C"},
+		{[]string{name + word, name + `[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}`}, "D"},
+		{[]string{name + word, name + `[],"error":{"message":"m","type":"server_error"}}`}, "F"},
+		{[]string{told + `[]}`, told + `[]}`}, "D"},
+		{[]string{name + word, name}, "F"},
+		{[]string{name + word, name + `[`}, "F"},
+		{[]string{name + word, name + word + `x`}, "F"},
+		{[]string{name + word, name + `[],}`}, "F"},
+		{[]string{name + word, name + `[],"choices":` + word}, "C"},
+	} {
+		var got []adapters.Disposition
+		for _, before := range []bool{true, false} { // read behind the others, or by itself
+			r := Dialect{}.NewStreamReader(&adapters.RequestContext{}, &adapters.ProviderResponse{})
+			for _, chunk := range c.chunks[:len(c.chunks)-1] {
+				if !before {
+					chunk = " " + chunk
+				}
+				_, _ = r.Event("", []byte(chunk))
+			}
+			d, _ := r.Event("", []byte(c.chunks[len(c.chunks)-1]))
+			got = append(got, d)
+		}
+		want := map[string]adapters.Disposition{"C": adapters.Content, "D": adapters.Drop, "F": adapters.Failed}[c.want]
+		if got[0] != want || got[1] != want {
+			t.Errorf("%q: %v, want %v", c.chunks, got, want)
+		}
+	}
+}

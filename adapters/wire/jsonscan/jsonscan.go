@@ -74,6 +74,13 @@ func Walk(text []byte, start int, visit func(key []byte, start int) (end int, er
 	if i < len(text) && text[i] == '}' {
 		return i + 1, nil
 	}
+	return walk(text, i, visit)
+}
+
+type visitor = func(key []byte, start int) (end int, err error)
+
+// walk reads members from one whose key begins at text[i] to the end of their object.
+func walk(text []byte, i int, visit visitor) (end int, err error) {
 	for {
 		if i >= len(text) || text[i] != '"' {
 			return 0, syntax(text, i)
@@ -90,25 +97,35 @@ func Walk(text []byte, start int, visit func(key []byte, start int) (end int, er
 		if begin >= len(text) {
 			return 0, syntax(text, begin)
 		}
-		end, err := visit(key(text[i:keyEnd]), begin)
-		if err == nil && end == 0 {
-			end, err = value(text, begin, 0)
+		next, last, err := member(text, key(text[i:keyEnd]), begin, visit)
+		if err != nil || last {
+			return next, err
 		}
-		if err != nil {
-			return 0, err
-		}
-		if i = space(text, end); i >= len(text) {
-			return 0, syntax(text, i)
-		}
-		switch text[i] {
-		case '}':
-			return i + 1, nil
-		case ',':
-			i = space(text, i+1)
-		default:
-			return 0, syntax(text, i)
-		}
+		i = next
 	}
+}
+
+// member reads the value that begins at text[begin], and returns where the next member's key begins or, after the last, where the object
+// ends.
+func member(text, key []byte, begin int, visit visitor) (next int, last bool, err error) {
+	end, err := visit(key, begin)
+	if err == nil && end == 0 {
+		end, err = value(text, begin, 0)
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	i := space(text, end)
+	if i >= len(text) {
+		return 0, false, syntax(text, i)
+	}
+	switch text[i] {
+	case '}':
+		return i + 1, true, nil
+	case ',':
+		return space(text, i+1), false, nil
+	}
+	return 0, false, syntax(text, i)
 }
 
 // WalkArray reads the array that begins at text[start] as Walk reads an object.
@@ -155,7 +172,28 @@ func Document(text []byte, visit func(key []byte, start int) (end int, err error
 	if err != nil {
 		return err
 	}
-	if rest := space(text, end); rest != len(text) {
+	return ends(text, end)
+}
+
+// DocumentFrom is Document over a text of which the beginning is known: one up to text[at] has been read before, and there the value of the
+// top level's member `key` began.
+func DocumentFrom(text []byte, at int, key []byte, visit func(key []byte, start int) (end int, err error)) error {
+	if at >= len(text) {
+		return syntax(text, at)
+	}
+	end, last, err := member(text, key, at, visit)
+	if err == nil && !last {
+		end, err = walk(text, end, visit)
+	}
+	if err != nil {
+		return err
+	}
+	return ends(text, end)
+}
+
+// ends says whether nothing but space is left.
+func ends(text []byte, at int) error {
+	if rest := space(text, at); rest != len(text) {
 		return syntax(text, rest)
 	}
 	return nil
