@@ -75,7 +75,11 @@ func decodeOutput(raw json.RawMessage) (parts []canonical.Part, logprobs json.Ra
 		}
 		return parts, it.logprobs()
 	case "reasoning":
-		return it.thoughts(""), nil
+		parts := it.thoughts("")
+		for i := range parts {
+			sealThought(parts[i].Thought)
+		}
+		return parts, nil
 	case "function_call", "custom_tool_call":
 		return []canonical.Part{it.call("")}, nil
 	case "image_generation_call":

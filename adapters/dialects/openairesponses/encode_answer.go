@@ -264,7 +264,8 @@ func saidContent(p *canonical.Part, logprobs json.RawMessage) outContent {
 }
 
 // thoughtItem is what was thought: a summary, or the thought itself, and what must come back of it.
-func thoughtItem(t *canonical.Thought, id string) outThought {
+func thoughtItem(thought *canonical.Thought, id string) outThought {
+	t := unsealThought(*thought)
 	out := outThought{Type: "reasoning", ID: id, Status: "completed", Summary: []outContent{}}
 	switch {
 	case t.Text == "":

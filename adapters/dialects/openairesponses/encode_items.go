@@ -155,11 +155,14 @@ func flat(content []any) any {
 	return content
 }
 
-// think writes what was thought. Only the provider that thought it can read it, and it asks for its own id or cipher; a plain text is
-// not taken here.
+// think writes what was thought. Only who thought it can read it, and asks for its own id or cipher: a plain text is not taken here, and
+// neither is what another provider encrypted.
 func (w *itemWriter) think(p *canonical.Part) {
-	t := p.Thought
-	w.loseIf(t.Signature != "", p.Field+".signature", true)
+	t := unsealThought(*p.Thought)
+	if t.ID == "" {
+		w.lose(p.Field, true)
+		return
+	}
 	if w.thought != nil && (w.thought.ID != t.ID || w.thought.Encrypted != "") {
 		w.flushThought()
 	}
@@ -173,14 +176,11 @@ func (w *itemWriter) think(p *canonical.Part) {
 		w.thought.Content = append(w.thought.Content, outContent{Type: "reasoning_text", Text: &t.Text})
 	}
 	w.thought.Encrypted = t.Encrypted
-	if t.ID == "" && t.Encrypted == "" {
-		w.lose(p.Field, true)
-	}
 }
 
 func (w *itemWriter) flushThought() {
-	if t := w.thought; t != nil && (t.ID != "" || t.Encrypted != "") {
-		w.items = append(w.items, t)
+	if w.thought != nil {
+		w.items = append(w.items, w.thought)
 	}
 	w.thought = nil
 }
