@@ -112,9 +112,12 @@ func asInvalid(err error) error {
 	return adapters.InvalidRequest("", "the request body is %v", err)
 }
 
-// Rewrite returns the client's bytes but for the model. Streams carry their usage unasked.
+// Rewrite returns the client's bytes but for the model. Streams carry their usage unasked. What asks for a stored response has no body.
 func (Dialect) Rewrite(dst []byte, req *adapters.RequestContext, sentModel string) ([]byte, error) {
-	if req.Operation == adapters.OperationStored || req.Model == sentModel {
+	switch {
+	case req.Operation == adapters.OperationStored:
+		return dst, nil
+	case req.Model == sentModel:
 		return req.Body, nil
 	}
 	quoted, err := json.Marshal(sentModel)
