@@ -76,6 +76,12 @@ func TestResponses(t *testing.T) {
 	for _, model := range []string{"gpt-4o", "local-llama", "old-llama", "claude-sonnet-4-5"} {
 		t.Run(model, func(t *testing.T) { useResponses(ctx, t, responsesClient(base, testKey), model) })
 	}
+	for _, e := range s.upstream.Books() {
+		dialects := map[string]string{"gpt-4o": "openai_responses", "local-llama": "openai_responses", "old-llama": "openai_chat", "claude-sonnet-4-5": "anthropic_messages"}
+		if e.Dialect != dialects[e.Model] {
+			t.Errorf("%s was asked in %s", e.Model, e.Dialect)
+		}
+	}
 	var made []*responses.Response
 	mine := responsesClient(base, testKey)
 	for i := range 6 {

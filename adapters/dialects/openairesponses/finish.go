@@ -56,7 +56,7 @@ func clientTool(item string) bool {
 // classify says what a failed answer's code means. It stands where no status does.
 func classify(code string) (adapters.Outcome, events.ErrorClass) {
 	switch code {
-	case "rate_limit_exceeded", "rate_limit_error", "too_many_requests", "429":
+	case "rate_limit_exceeded", "rate_limit_error", "rate_limited", "too_many_requests", "429":
 		return adapters.OutcomeRetryable, events.ErrorRateLimited
 	case "insufficient_quota", "billing_hard_limit_reached", "invalid_api_key", "authentication_error", "permission_error":
 		return adapters.OutcomeRetryable, events.ErrorCredential
