@@ -33,6 +33,9 @@ func (b *balancerActor) Receive(c actor.Context) {
 	b.options = b.options[:0]
 	none := picked{never: true}
 	for i, e := range b.registry.Endpoints {
+		if m.only != nil && e != m.only {
+			continue
+		}
 		s := *b.status[i].Load()
 		tried := slices.Contains(m.tried, e)
 		if s.Available(now) && !tried {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/tollhouse/tollhouse/actors/sessions"
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/events"
 )
@@ -24,6 +25,8 @@ type forward struct {
 	cancel context.CancelCauseFunc
 	pid    *actor.PID
 	steps  chan step
+	owner  sessions.Owner // of the stored answer that is asked for; empty: not known
+	kept   bool           // it is noted who keeps the answer
 
 	stopClient, stopShutdown func() bool // take the hooks off
 }
@@ -41,7 +44,7 @@ func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResul
 		case stepAttempt:
 			e := w.attempt(s)
 			if e.err == nil && e.resp != nil && e.resp.Stream != nil {
-				return w.streaming(e, s.start), nil
+				return w.streaming(e, s.target.Registry, s.start), nil
 			}
 			f.system.Root.Send(w.pid, e)
 		case stepOver:
@@ -57,6 +60,9 @@ func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResul
 
 func (f *Forwarder) begin(ctx context.Context, in ForwardInput) *forward {
 	w := &forward{f: f, in: in, steps: make(chan step, 2)}
+	if id := in.Request.PreviousResponse; id != "" {
+		w.owner, _ = f.o.Sessions.Owner(id)
+	}
 	w.ctx, w.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	// The client's end and the gateway's own are told apart by their causes.
 	w.stopClient = context.AfterFunc(ctx, func() { w.clientEnded(cause(ctx)) })
@@ -130,6 +136,7 @@ func (w *forward) attempt(s step) (e *ended) {
 		invoke = w.f.o.Invoker.InvokeStream
 	}
 	resp, err := invoke(w.ctx, s.target, w.in.Request)
+	w.keep(s.target.Registry, s.start, resp)
 	return &ended{resp: resp, err: err, registry: s.target.Registry.Name, sentModel: s.target.SentModel}
 }
 
@@ -185,13 +192,14 @@ func (w *forward) ours(h http.Header, e *ended) http.Header {
 // streamRun is a stream on its way to the client.
 type streamRun struct {
 	*forward
-	e       *ended
-	start   *events.Start
-	claimed atomic.Bool // by who reads it, or by who cancels it unread
-	ended   bool
-	frame   int
-	noted   time.Time
-	unhook  func() bool
+	e        *ended
+	registry *adapters.Registry
+	start    *events.Start
+	claimed  atomic.Bool // by who reads it, or by who cancels it unread
+	ended    bool
+	frame    int
+	noted    time.Time
+	unhook   func() bool
 }
 
 // A long stream says how far it is every notesEvery, and looks at the clock every few frames.
@@ -201,8 +209,8 @@ const (
 )
 
 // streaming is the result of a stream whose first content is there. From here on it cannot be tried elsewhere.
-func (w *forward) streaming(e *ended, start *events.Start) *ForwardResult {
-	s := &streamRun{forward: w, e: e, start: start}
+func (w *forward) streaming(e *ended, registry *adapters.Registry, start *events.Start) *ForwardResult {
+	s := &streamRun{forward: w, e: e, registry: registry, start: start}
 	e.committed = true
 	e.attempt = start.Attempt
 	s.note()
@@ -284,6 +292,7 @@ func (s *streamRun) finish(err error) {
 	}
 	s.ended = true
 	s.unhook()
+	s.keep(s.registry, s.start, s.e.resp) // some name their answer late
 	s.e.err = err
 	s.f.system.Root.Send(s.pid, s.e)
 	<-s.steps

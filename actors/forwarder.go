@@ -20,6 +20,7 @@ import (
 	"github.com/tollhouse/tollhouse/actors/balance"
 	"github.com/tollhouse/tollhouse/actors/health"
 	"github.com/tollhouse/tollhouse/actors/routing"
+	"github.com/tollhouse/tollhouse/actors/sessions"
 	"github.com/tollhouse/tollhouse/adapters"
 )
 
@@ -58,6 +59,7 @@ type Options struct {
 	Snapshot   *routing.Snapshot
 	Invoker    adapters.ProviderInvoker
 	Recorder   Recorder
+	Sessions   Sessions // nil: who keeps an answer is forgotten with the process
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time
@@ -85,6 +87,13 @@ func NewForwarder(o Options) (*Forwarder, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Sessions == nil {
+		store, err := sessions.Open(sessions.Options{})
+		if err != nil {
+			return nil, err
+		}
+		o.Sessions = store
 	}
 	f := &Forwarder{o: o, system: newSystem(o.Logger), balancers: map[*adapters.Registry]*actor.PID{}}
 	f.shutdown, f.cut = context.WithCancelCause(context.Background())

@@ -27,6 +27,7 @@ type providerActor struct {
 // pick asks for an endpoint of a registry. It goes to the balancer, which sends it on to an endpoint.
 type pick struct {
 	tried []*adapters.Endpoint // of this round
+	only  *adapters.Endpoint   // the one that may answer; nil: any
 	reply func(picked)
 	back  *actor.PID // the balancer
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tollhouse/tollhouse/actors/health"
 	"github.com/tollhouse/tollhouse/actors/retry"
 	"github.com/tollhouse/tollhouse/actors/routing"
+	"github.com/tollhouse/tollhouse/actors/sessions"
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/events"
 )
@@ -36,6 +37,7 @@ type requestActor struct {
 	self   *actor.PID
 	root   *actor.RootContext
 
+	owner     sessions.Owner // of the stored answer that is asked for; empty: not known
 	route     routing.Route
 	at        int // candidate
 	tried     []*adapters.Endpoint
@@ -94,7 +96,7 @@ type (
 func (r *requestActor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *forward:
-		r.f, r.ctx, r.in, r.steps, r.accept = m.f, m.ctx, m.in, m.steps, accept(m.in)
+		r.f, r.ctx, r.in, r.steps, r.accept, r.owner = m.f, m.ctx, m.in, m.steps, accept(m.in), m.owner
 		r.self, r.root = c.Self(), m.f.system.Root
 		r.begin()
 	case picked:
@@ -130,7 +132,14 @@ func (r *requestActor) begin() {
 		Attempts: max(consumer.Retry.MaxAttempts, 1), Until: r.f.o.Now().Add(consumer.Retry.Budget),
 	}
 	var err error
-	r.route, err = routing.Resolve(r.f.snapshot.Load(), consumer, req.ID, req.Model, req.Dialect, req.Operation)
+	if req.Operation == adapters.OperationStored {
+		r.route, err = routing.ResolveStored(consumer, req.ID, req.Dialect)
+	} else {
+		r.route, err = routing.Resolve(r.f.snapshot.Load(), consumer, req.ID, req.Model, req.Dialect, req.Operation)
+	}
+	if err == nil && req.PreviousResponse != "" {
+		err = r.toOwner()
+	}
 	if err != nil {
 		r.refuse(err)
 		return
@@ -144,10 +153,10 @@ func (r *requestActor) choose() {
 		r.nextRound()
 		return
 	}
-	registry := r.route.Candidates[r.at].Registry
+	candidate := r.route.Candidates[r.at]
 	root, self := r.root, r.self
-	r.root.Send(r.f.balancer(registry), &pick{
-		tried: slices.Clone(r.tried), reply: func(p picked) { root.Send(self, p) },
+	r.root.Send(r.f.balancer(candidate.Registry), &pick{
+		tried: slices.Clone(r.tried), only: candidate.Endpoint, reply: func(p picked) { root.Send(self, p) },
 	})
 }
 

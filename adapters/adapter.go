@@ -118,6 +118,12 @@ type Provider interface {
 	Classify(status int, h http.Header, body []byte) Verdict
 }
 
+// Optional is a Provider whose registries' options change which dialects it speaks.
+type Optional interface {
+	// With returns the provider of a registry with these options.
+	With(options map[string]string) Provider
+}
+
 // Verdict is what an error answer means.
 type Verdict struct {
 	Outcome    Outcome

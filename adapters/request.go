@@ -14,6 +14,9 @@ const (
 	OperationEmbeddings  Operation = "embeddings"
 	OperationCountTokens Operation = "count_tokens"
 	OperationRerank      Operation = "rerank"
+	// OperationStored is about an answer that the provider keeps: method and path say whether it is read, cancelled or deleted. It
+	// names no model and uses no tokens.
+	OperationStored Operation = "stored_response"
 )
 
 // RequestContext is one client's request as ingress read it. It never changes after ingress; any number of attempts
@@ -44,6 +47,11 @@ type Inspection struct {
 	OutputLimit uint64
 	// IncludeUsage is whether an OpenAI client asked for the usage chunk of a stream itself.
 	IncludeUsage bool
+	// PreviousResponse is the id of an answer that the provider keeps, on which the request builds, or which it is about: only the
+	// endpoint that made it has it.
+	PreviousResponse string
+	// Keeps is whether the provider keeps the answer, to be built upon.
+	Keeps bool
 
 	ModelSpan        Span // the value, with its quotes
 	StreamOptionSpan Span // the value of stream_options

@@ -40,6 +40,9 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, to route) {
 		s.refuse(w, r, err)
 		return
 	}
+	if to.operation == adapters.OperationStored { // it has no body that could say so
+		inspected.Stream = r.URL.Query().Get("stream") == "true"
+	}
 	req := &adapters.RequestContext{
 		ID: events.NewRequestID(received), Dialect: dialect, Operation: to.operation, Method: r.Method, Path: to.path,
 		RawQuery: queryWithoutKey(r.URL), Header: r.Header, Body: body.Bytes(), Lenient: key.Consumer.Lenient, Inspection: inspected,

@@ -14,6 +14,7 @@ import (
 // The dialects' names, as the set knows them.
 const (
 	openAI    = "openai_chat"
+	responses = "openai_responses"
 	anthropic = "anthropic_messages"
 	cohere    = "cohere"
 	gemini    = "gemini"
@@ -30,6 +31,7 @@ type route struct {
 var table = []route{
 	{http.MethodPost, "/v1/chat/completions", openAI, adapters.OperationChat},
 	{http.MethodPost, "/v1/embeddings", openAI, adapters.OperationEmbeddings},
+	{http.MethodPost, "/v1/responses", responses, adapters.OperationChat},
 	{http.MethodPost, "/v1/messages", anthropic, adapters.OperationChat},
 	{http.MethodPost, "/v1/messages/count_tokens", anthropic, adapters.OperationCountTokens},
 	{http.MethodPost, "/v2/chat", cohere, adapters.OperationChat},
@@ -70,11 +72,36 @@ func (m modelRoute) find(path string) (route, bool) {
 	return route{}, false
 }
 
+// storedBase is where stored answers stand, each by its id.
+const storedBase = "/v1/responses/"
+
+// storedMethods are what may be done with a stored answer, by what stands behind its id.
+var storedMethods = map[string][]string{
+	"":            {http.MethodGet, http.MethodDelete},
+	"input_items": {http.MethodGet},
+	"cancel":      {http.MethodPost},
+}
+
+// stored lists the methods that a path below storedBase takes.
+func stored(path string) []string {
+	rest, ok := strings.CutPrefix(path, storedBase)
+	id, below, _ := strings.Cut(rest, "/")
+	if !ok || id == "" || below == "" && strings.Contains(rest, "/") {
+		return nil
+	}
+	return storedMethods[below]
+}
+
 // lists are the routes that tell which models a key may use.
 var lists = []string{"/v1/models", "/v1beta/models"}
 
 // prefixes under which a dialect's routes also stand.
 var prefixes = map[string]string{"/openai": openAI, "/anthropic": anthropic, "/cohere": cohere, "/gemini": gemini, "/bedrock": bedrock}
+
+// under reports whether a dialect's routes stand under a prefix, too. OpenAI has two.
+func under(prefix, dialect string) bool {
+	return prefix == "" || prefixes[prefix] == dialect || dialect == responses && prefixes[prefix] == openAI
+}
 
 func (s *Server) routes(e *echo.Echo) {
 	for _, r := range table {
@@ -83,15 +110,21 @@ func (s *Server) routes(e *echo.Echo) {
 			return nil
 		}
 		e.Add(r.method, r.path, handle)
-		for prefix, dialect := range prefixes {
-			if dialect == r.dialect {
+		for prefix := range prefixes {
+			if under(prefix, r.dialect) {
 				e.Add(r.method, prefix+r.path, handle)
 			}
 		}
 	}
 	for _, prefix := range append(slices.Collect(maps.Keys(prefixes)), "") {
+		if under(prefix, responses) {
+			e.Match([]string{http.MethodGet, http.MethodPost, http.MethodDelete}, prefix+storedBase+"*", func(c echo.Context) error {
+				s.forwardStored(c.Response().Writer, c.Request())
+				return nil
+			})
+		}
 		for _, m := range modelTable {
-			if prefix == "" || prefixes[prefix] == m.dialect {
+			if under(prefix, m.dialect) {
 				e.POST(prefix+m.base+"*", func(c echo.Context) error {
 					s.forwardModel(c.Response().Writer, c.Request(), m)
 					return nil
@@ -126,6 +159,16 @@ func (s *Server) forwardModel(w http.ResponseWriter, r *http.Request, m modelRou
 	s.forward(w, r, to)
 }
 
+// forwardStored takes a request about a stored answer.
+func (s *Server) forwardStored(w http.ResponseWriter, r *http.Request) {
+	path := trimPrefix(r.URL.EscapedPath())
+	if !slices.Contains(stored(path), r.Method) {
+		s.unrouted(w, r)
+		return
+	}
+	s.forward(w, r, route{r.Method, path, responses, adapters.OperationStored})
+}
+
 // nearest names the dialect that a request is in: its prefix says so, else its route, else its header.
 func nearest(r *http.Request) string {
 	for prefix, dialect := range prefixes {
@@ -142,6 +185,9 @@ func nearest(r *http.Request) string {
 		if _, ok := m.find(r.URL.Path); ok {
 			return m.dialect
 		}
+	}
+	if strings.HasPrefix(r.URL.Path, storedBase) {
+		return responses
 	}
 	if strings.HasPrefix(r.URL.Path, "/v1beta/") {
 		return gemini
@@ -180,6 +226,9 @@ func methods(path string) (allow []string) {
 		if to, ok := m.find(path); ok {
 			return []string{to.method}
 		}
+	}
+	if allow := stored(path); allow != nil {
+		return allow
 	}
 	for _, list := range lists {
 		if path == list || strings.HasPrefix(path, list+"/") {

@@ -23,6 +23,8 @@ type Candidate struct {
 	Registry  *adapters.Registry
 	SentModel string
 	Fallback  bool // it stands behind the pool
+	// Endpoint is the only one that may answer; nil: any of the registry's.
+	Endpoint *adapters.Endpoint
 }
 
 // Passed is a registry that was passed over, and why.
@@ -80,7 +82,7 @@ func (r *Route) add(reg *adapters.Registry, model string, dialect adapters.Diale
 	case !adapters.Reaches(dialect, reg.Provider, op, sent):
 		r.Passed = append(r.Passed, Passed{reg.Name, speaksAnother})
 	default:
-		r.Candidates = append(r.Candidates, Candidate{reg, sent, fallback})
+		r.Candidates = append(r.Candidates, Candidate{Registry: reg, SentModel: sent, Fallback: fallback})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/tollhouse/tollhouse/adapters/dialects/cohere"
 	"github.com/tollhouse/tollhouse/adapters/dialects/gemini"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
+	"github.com/tollhouse/tollhouse/adapters/dialects/openairesponses"
 	anthropicapi "github.com/tollhouse/tollhouse/adapters/providers/anthropic"
 	"github.com/tollhouse/tollhouse/adapters/providers/azure"
 	bedrockapi "github.com/tollhouse/tollhouse/adapters/providers/bedrock"
@@ -22,6 +23,7 @@ import (
 func Set() (*adapters.Set, error) {
 	dialects := []adapters.Dialect{
 		openaichat.Dialect{},
+		openairesponses.Dialect{},
 		anthropic.Dialect{},
 		bedrock.Dialect{},
 		cohere.Dialect{},

@@ -10,6 +10,7 @@ import (
 	"github.com/tollhouse/tollhouse/adapters/dialects/cohere"
 	"github.com/tollhouse/tollhouse/adapters/dialects/gemini"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
+	"github.com/tollhouse/tollhouse/adapters/dialects/openairesponses"
 )
 
 // features of the providers that do not merely speak OpenAI's format under another name.
@@ -43,5 +44,12 @@ func TestConformance(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) { adaptertest.Conformance(t, p, f) })
+		if o, ok := p.(adapters.Optional); ok { // what only some servers of a kind speak
+			p = o.With(map[string]string{"responses": "true"})
+		}
+		if own := (openairesponses.Dialect{}); p.Dialect(own, adapters.OperationChat, "m-1") == own {
+			f.Dialect = own
+			t.Run(name+", Responses", func(t *testing.T) { adaptertest.Conformance(t, p, f) })
+		}
 	}
 }

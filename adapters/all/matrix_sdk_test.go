@@ -3,12 +3,14 @@ package all
 import (
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/anthropics/anthropic-sdk-go"
 	"github.com/google/go-cmp/cmp"
 	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/responses"
 )
 
 // spoken is what an SDK's user sees of an answer.
@@ -47,6 +49,14 @@ var sdks = map[string]struct {
 			return fromOpenAI(acc.ChatCompletion)
 		},
 	},
+	"openai_responses": {
+		func(t *testing.T, body string) spoken {
+			var r responses.Response
+			decode(t, body, &r)
+			return fromResponse(r)
+		},
+		streamedResponse,
+	},
 	"anthropic_messages": {
 		func(t *testing.T, body string) spoken {
 			var m anthropic.Message
@@ -83,6 +93,61 @@ func fromOpenAI(c openai.ChatCompletion) spoken {
 		}
 	}
 	return s
+}
+
+func fromResponse(r responses.Response) spoken {
+	s := spoken{
+		ID: r.ID, Model: r.Model, Finish: string(r.Status) + r.IncompleteDetails.Reason, Text: r.OutputText(),
+		Input: r.Usage.InputTokens, Output: r.Usage.OutputTokens,
+	}
+	for _, item := range r.Output {
+		if item.Type == "function_call" {
+			s.Calls = append(s.Calls, item.Name+compact(item.Arguments.OfString))
+		}
+	}
+	return s
+}
+
+// streamedResponse reads a stream as one that trusts nothing but its events: what they build up, item by item, must be what the last one
+// says as a whole.
+func streamedResponse(t *testing.T, events []string) spoken {
+	var text string
+	var calls []string
+	open, names, arguments := map[int64]string{}, map[int64]string{}, map[int64]string{}
+	for i, data := range events {
+		var e responses.ResponseStreamEventUnion
+		decode(t, data, &e)
+		if e.SequenceNumber != int64(i) {
+			t.Errorf("event %d has number %d", i, e.SequenceNumber)
+		}
+		if strings.HasSuffix(e.Type, ".delta") && open[e.OutputIndex] != e.ItemID {
+			t.Errorf("%s of %q, but item %d is %q", e.Type, e.ItemID, e.OutputIndex, open[e.OutputIndex])
+		}
+		switch e.Type {
+		case "response.output_item.added":
+			if e.OutputIndex != int64(len(open)) {
+				t.Errorf("item %d comes as number %d", e.OutputIndex, len(open))
+			}
+			open[e.OutputIndex], names[e.OutputIndex] = e.Item.ID, e.Item.Name
+		case "response.output_text.delta":
+			text += e.Delta
+		case "response.function_call_arguments.delta":
+			arguments[e.OutputIndex] += e.Delta
+		case "response.function_call_arguments.done":
+			calls = append(calls, names[e.OutputIndex]+compact(arguments[e.OutputIndex]))
+		case "response.completed", "response.incomplete":
+			if i != len(events)-1 {
+				t.Error("something comes behind the last event")
+			}
+			got := fromResponse(e.Response)
+			if got.Text != text || !slices.Equal(got.Calls, calls) || len(e.Response.Output) != len(open) {
+				t.Errorf("the events say %q and %v, the response %+v", text, calls, got)
+			}
+			return got
+		}
+	}
+	t.Error("the response does not end")
+	return spoken{}
 }
 
 func fromAnthropic(m anthropic.Message) spoken {

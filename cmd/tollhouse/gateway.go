@@ -16,6 +16,7 @@ import (
 
 	"github.com/tollhouse/tollhouse/actors"
 	"github.com/tollhouse/tollhouse/actors/routing"
+	"github.com/tollhouse/tollhouse/actors/sessions"
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/all"
 	"github.com/tollhouse/tollhouse/analytics/prices"
@@ -50,6 +51,7 @@ type gateway struct {
 	journal   *journal.Journal
 	publisher *kafka.Publisher
 	invoker   *adapters.Invoker
+	sessions  *sessions.Store
 	forwarder *actors.Forwarder
 	server    *ingress.Server
 	admin     *http.Server
@@ -141,11 +143,14 @@ func (g *gateway) build() (err error) {
 	if err != nil {
 		return err
 	}
+	if g.sessions, err = sessions.Open(sessions.Options{Dir: filepath.Join(g.cfg.DataDir, "sessions")}); err != nil {
+		return err
+	}
 	g.invoker = adapters.NewProviderInvoker(adapters.InvokerOptions{
 		MaxResponseBody: int64(g.cfg.Limits.ResponseBody), MaxStreamEvent: int(g.cfg.Limits.StreamEvent),
 	})
 	g.forwarder, err = actors.NewForwarder(actors.Options{
-		Snapshot: snapshot, Invoker: g.invoker, Recorder: g.journal, Logger: g.log, Registerer: g.reg,
+		Snapshot: snapshot, Invoker: g.invoker, Recorder: g.journal, Sessions: g.sessions, Logger: g.log, Registerer: g.reg,
 	})
 	if err != nil {
 		return useError{err}
@@ -249,6 +254,11 @@ func (g *gateway) close() {
 	}
 	if g.publisher != nil {
 		_ = g.publisher.Close()
+	}
+	if g.sessions != nil {
+		if err := g.sessions.Close(); err != nil {
+			g.log.Error("who keeps which response was not written to the end", "err", err)
+		}
 	}
 	if g.invoker != nil {
 		g.invoker.Close()

@@ -70,6 +70,8 @@ func recordings(t *testing.T) (cases []replayed) {
 	dir := corpus.Dir(t)
 	for _, c := range []struct{ api, provider, route, base string }{
 		{"openai/chat", "openai", "/v1/chat/completions", "/v1"},
+		{"openai/responses", "openai", "/v1/responses", "/v1"},
+		{"xai/responses", "xai", "/v1/responses", "/v1"},
 		{"groq/chat", "groq", "/v1/chat/completions", "/v1"},
 		{"mistral/chat", "mistral", "/v1/chat/completions", "/v1"},
 		{"anthropic/messages", "anthropic", "/v1/messages", ""},

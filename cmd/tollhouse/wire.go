@@ -44,6 +44,9 @@ func buildRegistry(c *config.Registry, set *adapters.Set) (*adapters.Registry, [
 	if provider == nil {
 		return nil, []error{fmt.Errorf("provider: %q is not one of %s", c.Provider, strings.Join(set.ProviderNames(), ", "))}
 	}
+	if p, ok := provider.(adapters.Optional); ok {
+		provider = p.With(c.Options)
+	}
 	r := &adapters.Registry{
 		Name: c.Name, Provider: provider, Models: c.Models, ModelMap: c.ModelMap, Balance: c.Balance,
 		Options: c.Options, Timeouts: timeouts(c.Timeouts, defaultTimeouts),

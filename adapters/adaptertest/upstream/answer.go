@@ -25,6 +25,10 @@ func (a *answer) run() {
 	switch {
 	case a.script["hang"] == "1":
 		<-a.r.Context().Done()
+	case a.script["unknown"] != "":
+		a.w.Header().Set("Content-Type", "application/json")
+		a.status(http.StatusBadRequest)
+		_, _ = io.WriteString(a.w, unknownResponse)
 	case a.script["status"] != "":
 		a.fail()
 	case a.script["empty"] != "":

@@ -18,7 +18,7 @@ type dialect interface {
 	end(e *Entry, u Usage, usage bool) string
 }
 
-var dialects = map[string]dialect{"openai_chat": openAI{}, "anthropic_messages": anthropic{}}
+var dialects = map[string]dialect{"openai_chat": openAI{}, "openai_responses": responses{}, "anthropic_messages": anthropic{}}
 
 // What a tool is called with, in the pieces that a stream has it in.
 var arguments = []string{`{"ci`, `ty":"Os`, `lo"}`}

@@ -1,4 +1,4 @@
-// Package upstream stands in for the internet: it speaks OpenAI Chat and Anthropic Messages, misbehaves as it is told, and keeps books
+// Package upstream stands in for the internet: it speaks OpenAI Chat and Responses and Anthropic Messages, misbehaves as it is told, and keeps books
 // of its own of what it served and would have billed, so that the gateway's books can be held against them.
 //
 // A prompt says what is to happen, so that another process can script it: `mark:XYZ` names the request, and a line
@@ -40,7 +40,7 @@ import (
 // Entry is one request as the upstream saw it.
 type Entry struct {
 	Mark      string `json:"mark"`
-	Dialect   string `json:"dialect"` // openai_chat or anthropic_messages
+	Dialect   string `json:"dialect"` // openai_chat, openai_responses or anthropic_messages
 	Model     string `json:"model"`
 	Stream    bool   `json:"stream"`
 	KeyHash   string `json:"key_hash"` // SHA-256, hex
@@ -75,7 +75,9 @@ type Server struct {
 
 	mu      sync.Mutex
 	entries []*Entry
-	seen    map[string]int // requests by mark
+	seen    map[string]int    // requests by mark
+	stored  map[string]*Entry // responses that may be built upon, by their ids
+	asked   []string          // what was asked of stored responses: GET and the id
 	ids     atomic.Int64
 }
 
@@ -96,7 +98,7 @@ func Listen(addr string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{ln: ln, seen: map[string]int{}}
+	s := &Server{ln: ln, seen: map[string]int{}, stored: map[string]*Entry{}}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.http.Serve(ln) }()
 	return s, nil
@@ -152,6 +154,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
+	if id, ok := strings.CutPrefix(r.URL.Path, "/v1/responses/"); ok {
+		s.answerStored(w, r, id)
+		return
+	}
 	e, script := s.enter(r, body)
 	if d, err := time.ParseDuration(script["delay"]); err == nil {
 		select {
@@ -162,6 +168,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	a := answer{s: s, w: w, r: r, e: e, script: script, usage: UsageOf(e.Mark), dialect: dialects[e.Dialect]}
 	a.run()
+}
+
+func keyHash(r *http.Request) string {
+	key := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if key == "" {
+		key = r.Header.Get("X-Api-Key")
+	}
+	hash := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(hash[:])
 }
 
 // enter makes the book's entry: the request was received, whatever comes of it.
@@ -177,19 +192,18 @@ func (s *Server) enter(r *http.Request, body []byte) (*Entry, map[string]string)
 		} `json:"tools"`
 	}
 	_ = json.Unmarshal(body, &asked)
-	key := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if key == "" {
-		key = r.Header.Get("X-Api-Key")
-	}
-	hash := sha256.Sum256([]byte(key))
 	e := &Entry{
-		Dialect: "openai_chat", Model: asked.Model, Stream: asked.Stream, KeyHash: hex.EncodeToString(hash[:]),
+		Dialect: "openai_chat", Model: asked.Model, Stream: asked.Stream, KeyHash: keyHash(r),
 		ResponseID: fmt.Sprintf("resp-%d", s.ids.Add(1)),
 	}
-	if strings.HasSuffix(r.URL.Path, "/messages") {
+	switch {
+	case strings.HasSuffix(r.URL.Path, "/messages"):
 		e.Dialect = "anthropic_messages"
+	case strings.HasSuffix(r.URL.Path, "/responses"):
+		e.Dialect = "openai_responses"
 	}
-	answered := bytes.Contains(body, []byte(`"tool_call_id"`)) || bytes.Contains(body, []byte(`"tool_result"`))
+	answered := bytes.Contains(body, []byte(`"tool_call_id"`)) || bytes.Contains(body, []byte(`"tool_result"`)) ||
+		bytes.Contains(body, []byte(`"function_call_output"`))
 	if len(asked.Tools) > 0 && !answered {
 		e.Tool = asked.Tools[0].Name + asked.Tools[0].Function.Name
 	}
@@ -207,6 +221,9 @@ func (s *Server) enter(r *http.Request, body []byte) (*Entry, map[string]string)
 	defer s.mu.Unlock()
 	s.entries = append(s.entries, e)
 	s.seen[e.Mark]++
+	if e.Dialect == "openai_responses" && !s.store(e, body) {
+		script["unknown"] = "1"
+	}
 	var first int
 	if _, err := fmt.Sscan(script["first"], &first); err == nil && s.seen[e.Mark] > first {
 		script = map[string]string{}

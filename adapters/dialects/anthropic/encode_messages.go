@@ -41,8 +41,8 @@ func (e *encoder) blocks(parts []canonical.Part) []json.RawMessage {
 		if p.Kind == canonical.Text && p.Text == "" {
 			continue // refused here, and it says nothing
 		}
-		if p.Kind == canonical.Thinking && p.Thought.Signature == "" && p.Thought.Encrypted == "" {
-			e.lose(true, p.Field, true) // refused without a signature
+		if p.Kind == canonical.Thinking && p.Thought.Signature == "" && (p.Thought.Encrypted == "" || p.Thought.ID != "") {
+			e.lose(true, p.Field, true) // refused without a signature; what has an id is OpenAI's
 			continue
 		}
 		e.lose(p.Citations != nil && p.Dialect != Name, p.Field+".annotations", true)

@@ -77,6 +77,7 @@ func (s *streamEncoder) begin(dst []byte, p *canonical.Part) []byte {
 		dst = append(dst, `,"delta":{"message":{"content":{"type":"text","text":""}}}`...)
 		dst = s.delta(closed(dst), p.Text)
 		dst = s.cite(dst, p)
+	case p.Kind == canonical.Thinking && p.Thought != nil && p.Thought.Encrypted != "": // nothing of it can be shown
 	case p.Kind == canonical.Thinking:
 		s.kind = canonical.Thinking
 		dst = frame(dst, "content-start", s.contents)

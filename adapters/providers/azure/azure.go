@@ -12,6 +12,7 @@ import (
 
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
+	"github.com/tollhouse/tollhouse/adapters/dialects/openairesponses"
 )
 
 // Options of a registry, or of one endpoint.
@@ -31,8 +32,11 @@ var _ adapters.Provider = Provider{}
 // Name returns azure.
 func (Provider) Name() string { return "azure" }
 
-// Dialect returns OpenAI's.
-func (Provider) Dialect(adapters.Dialect, adapters.Operation, string) adapters.Dialect {
+// Dialect returns Responses for its own clients, and Chat for all others.
+func (Provider) Dialect(client adapters.Dialect, _ adapters.Operation, _ string) adapters.Dialect {
+	if own := (openairesponses.Dialect{}); client == own {
+		return own
+	}
 	return openaichat.Dialect{}
 }
 
@@ -76,7 +80,8 @@ func option(t *adapters.Target, name string) string {
 	return t.Registry.Options[name]
 }
 
-// NewRequest makes the request, by the path with deployments or by the newer one.
+// NewRequest makes the request, by the path with deployments or by the newer one. Responses are served by the newer one only, where the
+// model in the body names the deployment.
 func (Provider) NewRequest(ctx context.Context, t *adapters.Target, req *adapters.RequestContext, body []byte) (*http.Request, error) {
 	up, err := http.NewRequestWithContext(ctx, req.Method, "", bytes.NewReader(body))
 	if err != nil {
@@ -85,7 +90,7 @@ func (Provider) NewRequest(ctx context.Context, t *adapters.Target, req *adapter
 	u := *t.Endpoint.BaseURL
 	base := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), "/v1"), "/openai")
 	path := strings.TrimPrefix(req.Dialect.Path(req, t.SentModel), "/v1")
-	if version := option(t, apiVersion); version != "" {
+	if version := option(t, apiVersion); version != "" && req.Dialect != (openairesponses.Dialect{}) {
 		u.Path = base + "/openai/deployments/" + t.SentModel + path
 		u.RawPath = base + "/openai/deployments/" + url.PathEscape(t.SentModel) + path
 		u.RawQuery = "api-version=" + url.QueryEscape(version)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/dialects/openaichat"
+	"github.com/tollhouse/tollhouse/adapters/dialects/openairesponses"
 )
 
 // Vendor is what tells one provider of the family from another.
@@ -20,6 +21,10 @@ type Vendor struct {
 	BaseURL  string // the default; empty: the endpoint must name one
 	KeyOf    string // the header that carries the key; empty: Authorization: Bearer
 	NeedsKey bool
+	// Responses: it speaks OpenAI's Responses, too.
+	Responses bool
+	// Asked: whether it speaks them depends on the server, and the registry says so.
+	Asked bool
 	// UsageUnasked: its streams carry usage without being asked, and it may refuse the question.
 	UsageUnasked bool
 }
@@ -32,9 +37,23 @@ var _ adapters.Provider = Provider{}
 // Name returns the vendor's name.
 func (p Provider) Name() string { return p.Kind }
 
-// Dialect returns OpenAI's.
-func (Provider) Dialect(adapters.Dialect, adapters.Operation, string) adapters.Dialect {
+// Dialect returns Responses for its own clients, where the vendor speaks it, and Chat for all others.
+func (p Provider) Dialect(client adapters.Dialect, _ adapters.Operation, _ string) adapters.Dialect {
+	if own := (openairesponses.Dialect{}); p.Responses && client == own {
+		return own
+	}
 	return openaichat.Dialect{}
+}
+
+// responses is the option that says whether a server speaks Responses.
+const responses = "responses"
+
+// With returns the provider as a registry's options have it.
+func (p Provider) With(options map[string]string) adapters.Provider {
+	if p.Asked {
+		p.Responses = options[responses] == "true"
+	}
+	return p
 }
 
 // SendsUsage reports whether streams carry usage unasked.
@@ -43,8 +62,13 @@ func (p Provider) SendsUsage() bool { return p.UsageUnasked }
 // Check reports what is wrong with a registry.
 func (p Provider) Check(r *adapters.Registry) []error {
 	var wrong []error
-	for name := range r.Options {
-		wrong = append(wrong, fmt.Errorf("%s: unknown key for provider %s", name, p.Kind))
+	for name, value := range r.Options {
+		switch {
+		case !p.Asked || name != responses:
+			wrong = append(wrong, fmt.Errorf("%s: unknown key for provider %s", name, p.Kind))
+		case value != "true" && value != "false":
+			wrong = append(wrong, fmt.Errorf("%s: must be true or false", name))
+		}
 	}
 	for i, e := range r.Endpoints {
 		for name := range e.Options {

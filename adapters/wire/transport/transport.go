@@ -4,6 +4,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -56,8 +57,8 @@ func Over(pool http.RoundTripper) *Transport { return &Transport{pool: pool} }
 
 // Call sends req once. connect bounds the making of a connection; 0: the request's context alone does.
 //
-// GetBody is taken away and Idempotency-Key is not sent: either would let net/http send the request again by itself when
-// a reused connection dies, and one attempt is one request on the wire.
+// GetBody is taken away, Idempotency-Key is not sent, and what has no body gets an empty one: else net/http would send the request, or a
+// GET, again by itself when a reused connection dies, and one attempt is one request on the wire.
 func (t *Transport) Call(req *http.Request, ticket Ticket, connect time.Duration) (*http.Response, error) {
 	if ticket == nil {
 		return nil, ErrNoTicket
@@ -66,6 +67,9 @@ func (t *Transport) Call(req *http.Request, ticket Ticket, connect time.Duration
 		return nil, errors.Join(ErrNoTicket, err)
 	}
 	req.GetBody = nil
+	if req.Method == http.MethodGet && (req.Body == nil || req.Body == http.NoBody) {
+		req.Body = nothing{}
+	}
 	req.Header.Del("Idempotency-Key")
 	req.Header.Del("X-Idempotency-Key")
 	if connect > 0 {
@@ -73,6 +77,12 @@ func (t *Transport) Call(req *http.Request, ticket Ticket, connect time.Duration
 	}
 	return t.pool.RoundTrip(req)
 }
+
+// nothing is a body that net/http cannot know to be empty.
+type nothing struct{}
+
+func (nothing) Read([]byte) (int, error) { return 0, io.EOF }
+func (nothing) Close() error             { return nil }
 
 // CloseIdle closes the connections that nobody uses.
 func (t *Transport) CloseIdle() {

@@ -56,6 +56,12 @@ func TestNoCallWithoutAFreshTicket(t *testing.T) {
 
 // net/http sends a request again by itself when a reused connection dies under it and the request looks safe to repeat.
 func TestOneCallIsOneRequestOnTheWire(t *testing.T) {
+	for _, method := range []string{http.MethodPost, http.MethodGet, http.MethodDelete} {
+		t.Run(method, func(t *testing.T) { oneCall(t, method) })
+	}
+}
+
+func oneCall(t *testing.T, method string) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +83,9 @@ func TestOneCallIsOneRequestOnTheWire(t *testing.T) {
 						return
 					}
 					_, _ = io.Copy(io.Discard, req.Body)
-					requests.Add(1)
+					if requests.Add(1); method == http.MethodGet && (len(req.TransferEncoding) > 0 || req.ContentLength != 0) {
+						t.Errorf("a GET came with a body: %v, %d", req.TransferEncoding, req.ContentLength)
+					}
 					if n == 1 {
 						return // the reused connection dies after the request was read
 					}
@@ -89,7 +97,11 @@ func TestOneCallIsOneRequestOnTheWire(t *testing.T) {
 	tr := New()
 	defer tr.CloseIdle()
 	for i := range 2 {
-		req, _ := http.NewRequest(http.MethodPost, "http://"+ln.Addr().String(), bytes.NewReader([]byte("{}")))
+		body := []byte("{}")
+		if method != http.MethodPost {
+			body = nil
+		}
+		req, _ := http.NewRequest(method, "http://"+ln.Addr().String(), bytes.NewReader(body))
 		req.Header.Set("Idempotency-Key", "stainless-node-retry-1")
 		resp, err := tr.Call(req, new(ticket), time.Second)
 		if err == nil {
