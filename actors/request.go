@@ -29,6 +29,7 @@ import (
 //	any         Stopping, not over    a panic: settles and closes as internal       over
 type requestActor struct {
 	f      *Forwarder
+	gen    *generation
 	ctx    context.Context // the client's
 	in     ForwardInput
 	accept events.Accept
@@ -95,7 +96,7 @@ func (r *requestActor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *forward:
 		r.f, r.ctx, r.in, r.steps, r.accept = m.f, m.ctx, m.in, m.steps, accept(m.in)
-		r.self, r.root = c.Self(), m.f.system.Root
+		r.self, r.root, r.gen = c.Self(), m.f.system.Root, m.gen
 		r.begin()
 	case picked:
 		r.picked(m)
@@ -130,7 +131,7 @@ func (r *requestActor) begin() {
 		Attempts: max(consumer.Retry.MaxAttempts, 1), Until: r.f.o.Now().Add(consumer.Retry.Budget),
 	}
 	var err error
-	r.route, err = routing.Resolve(r.f.snapshot.Load(), consumer, req.ID, req.Model, req.Dialect, req.Operation)
+	r.route, err = routing.Resolve(r.gen.snapshot, consumer, req.ID, req.Model, req.Dialect, req.Operation)
 	if err != nil {
 		r.refuse(err)
 		return
@@ -146,7 +147,7 @@ func (r *requestActor) choose() {
 	}
 	registry := r.route.Candidates[r.at].Registry
 	root, self := r.root, r.self
-	r.root.Send(r.f.balancer(registry), &pick{
+	r.root.Send(r.gen.balancers[registry], &pick{
 		tried: slices.Clone(r.tried), reply: func(p picked) { root.Send(self, p) },
 	})
 }
