@@ -20,6 +20,7 @@ import (
 // forward is one request on the goroutine that called Forward: it does what the request actor decides.
 type forward struct {
 	f      *Forwarder
+	gen    *generation // that it is routed by
 	in     ForwardInput
 	ctx    context.Context // of the attempts: cancelled with a cause, or left running to drain
 	cancel context.CancelCauseFunc
@@ -32,10 +33,14 @@ type forward struct {
 }
 
 // Forward takes a request to its end, or, for a stream, to its first content. The error is an *adapters.Error, or one that
-// adapters.AsError hides; of the result beside it only Headers are set, and only ours.
+// adapters.AsError hides; of the result beside it only Headers are set, and only ours. Without a result the request was not accepted:
+// the books do not know it.
 func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResult, error) {
-	f.live.Add(1)
-	w := f.begin(ctx, in)
+	gen, err := f.enter(in.Snapshot)
+	if err != nil {
+		return nil, err
+	}
+	w := f.begin(ctx, gen, in)
 	for {
 		s := <-w.steps
 		switch s.kind {
@@ -58,8 +63,8 @@ func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResul
 	}
 }
 
-func (f *Forwarder) begin(ctx context.Context, in ForwardInput) *forward {
-	w := &forward{f: f, in: in, steps: make(chan step, 2)}
+func (f *Forwarder) begin(ctx context.Context, gen *generation, in ForwardInput) *forward {
+	w := &forward{f: f, gen: gen, in: in, steps: make(chan step, 2)}
 	if id := in.Request.PreviousResponse; id != "" {
 		w.owner, _ = f.o.Sessions.Owner(id)
 	}
@@ -89,7 +94,7 @@ func (w *forward) done() {
 	w.stopClient()
 	w.stopShutdown()
 	w.cancel(nil)
-	w.f.live.Done()
+	w.f.leave(w.gen)
 }
 
 func accept(in ForwardInput) events.Accept {
@@ -272,6 +277,9 @@ func (s *streamRun) frames(yield func([]byte, error) bool) {
 			continue
 		}
 		broken = adapters.ErrClientGone
+		if why := context.Cause(s.ctx); why != nil { // it was ended already, and then could not be written to
+			broken = why
+		}
 		if !s.in.Consumer.Drain || s.ended {
 			s.cancel(adapters.ErrClientGone)
 			return

@@ -29,6 +29,7 @@ type world struct {
 	recorder *actortest.Recorder
 	invoker  *actortest.Invoker
 	f        *actors.Forwarder
+	of       *routing.Snapshot // of the requests; nil: the current one
 }
 
 func registry(name string, endpoints int) *adapters.Registry {
@@ -66,7 +67,7 @@ func newWorld(t testing.TB, script ...actortest.Call) *world {
 func (w *world) forward(ctx context.Context, model string, stream bool) (*actors.ForwardResult, error) {
 	now := time.Now()
 	return w.f.Forward(ctx, actors.ForwardInput{
-		GatewayID: "gw", Consumer: w.consumer, Data: actors.ConsumerData{KeyID: "k"},
+		GatewayID: "gw", Snapshot: w.of, Consumer: w.consumer, Data: actors.ConsumerData{KeyID: "k"},
 		Request: &adapters.RequestContext{
 			ID: events.NewRequestID(now), Dialect: openaichat.Dialect{}, Operation: adapters.OperationChat, Body: make([]byte, 400),
 			Inspection: adapters.Inspection{Model: model, Stream: stream, OutputLimit: 100}, ReceivedAt: now,

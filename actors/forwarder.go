@@ -4,12 +4,9 @@ package actors
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,8 +14,6 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tollhouse/tollhouse/actors/balance"
-	"github.com/tollhouse/tollhouse/actors/health"
 	"github.com/tollhouse/tollhouse/actors/routing"
 	"github.com/tollhouse/tollhouse/actors/sessions"
 	"github.com/tollhouse/tollhouse/adapters"
@@ -27,6 +22,7 @@ import (
 // ForwardInput is one authenticated request.
 type ForwardInput struct {
 	GatewayID string
+	Snapshot  *routing.Snapshot // that knew the key, and that the request is routed by to its end; nil: the current one
 	Consumer  *routing.Consumer
 	Data      ConsumerData
 	RoleIDs   []string // none yet
@@ -67,15 +63,18 @@ type Options struct {
 
 // Forwarder takes the whole decision for one request: which registry, which endpoint, how often, and how it ends.
 type Forwarder struct {
-	o         Options
-	system    *actor.ActorSystem
-	snapshot  atomic.Pointer[routing.Snapshot]
-	balancers map[*adapters.Registry]*actor.PID
-	endpoints []endpointGauge
-	pids      []*actor.PID
-	metrics   *metrics
+	o       Options
+	system  *actor.ActorSystem
+	current atomic.Pointer[generation] // nil: no request may begin any more
+	metrics *metrics
 
-	live     sync.WaitGroup
+	mu          sync.Mutex
+	generations map[*routing.Snapshot]*generation // the current one, and those that requests still have
+	registries  map[*adapters.Registry]*registryActors
+	endpoints   map[*adapters.Endpoint]*endpointActor
+	draining    bool
+	drained     chan struct{} // closed when the last request has ended
+
 	shutdown context.Context // ends what is live when the grace period is over
 	cut      context.CancelCauseFunc
 }
@@ -95,66 +94,36 @@ func NewForwarder(o Options) (*Forwarder, error) {
 		}
 		o.Sessions = store
 	}
-	f := &Forwarder{o: o, system: newSystem(o.Logger), balancers: map[*adapters.Registry]*actor.PID{}}
-	f.shutdown, f.cut = context.WithCancelCause(context.Background())
-	f.snapshot.Store(o.Snapshot)
-	for _, name := range slices.Sorted(maps.Keys(o.Snapshot.Registries)) {
-		if err := f.spawnRegistry(o.Snapshot.Registries[name]); err != nil {
-			return nil, err
-		}
+	f := &Forwarder{
+		o: o, system: newSystem(o.Logger), drained: make(chan struct{}),
+		generations: map[*routing.Snapshot]*generation{}, registries: map[*adapters.Registry]*registryActors{},
+		endpoints: map[*adapters.Endpoint]*endpointActor{},
 	}
-	f.metrics = newMetrics(o.Registerer, f.endpoints)
+	f.shutdown, f.cut = context.WithCancelCause(context.Background())
+	if err := f.Reload(o.Snapshot); err != nil {
+		return nil, err
+	}
+	f.metrics = newMetrics(o.Registerer, f)
 	return f, nil
 }
 
-func (f *Forwarder) spawnRegistry(r *adapters.Registry) error {
-	policy := balance.New(r.Balance, len(r.Endpoints))
-	if policy == nil {
-		return fmt.Errorf("registry %s: balance: unknown policy %q", r.Name, r.Balance)
-	}
-	b := &balancerActor{registry: r, policy: policy, now: f.o.Now}
-	spawn := func(a actor.Actor) *actor.PID {
-		pid := f.system.Root.Spawn(actor.PropsFromProducer(func() actor.Actor { return a }, actor.WithGuardian(restartOnPanic), inline))
-		f.pids = append(f.pids, pid)
-		return pid
-	}
-	for _, e := range r.Endpoints {
-		p := &providerActor{
-			endpoint: e, registry: r.Name, state: health.Endpoint{Limit: e.MaxConcurrency},
-			status: new(atomic.Pointer[health.Status]), now: f.o.Now, log: f.o.Logger,
-		}
-		p.publish()
-		b.status = append(b.status, p.status)
-		b.providers = append(b.providers, spawn(p))
-		f.endpoints = append(f.endpoints, endpointGauge{r.Name, e.Name, p.status})
-	}
-	f.balancers[r] = spawn(b)
-	return nil
-}
-
-func (f *Forwarder) balancer(r *adapters.Registry) *actor.PID { return f.balancers[r] }
-
-// Live returns once no request is being forwarded any more, or ctx has ended.
-func (f *Forwarder) Live(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() { f.live.Wait(); close(done) }()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// Drain waits for the live requests until ctx ends, then cancels what is left with adapters.ErrShutdown, and stops the actors.
-// No Forward may be called any more.
+// Drain refuses new requests with shutting_down and waits for the live ones until ctx ends; then it cancels what is left with
+// adapters.ErrShutdown, waits for that too, and stops the actors.
 func (f *Forwarder) Drain(ctx context.Context) error {
-	err := f.Live(ctx)
-	f.cut(adapters.ErrShutdown)
-	f.live.Wait()
-	for _, pid := range f.pids {
-		f.system.Root.Stop(pid)
+	f.mu.Lock()
+	f.draining = true
+	if g := f.current.Swap(nil); g != nil {
+		f.retire(g)
 	}
+	f.mu.Unlock()
+	var err error
+	select {
+	case <-f.drained:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	f.cut(adapters.ErrShutdown)
+	<-f.drained
 	f.system.Shutdown()
 	return err
 }

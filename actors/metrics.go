@@ -1,20 +1,10 @@
 package actors
 
 import (
-	"sync/atomic"
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/tollhouse/tollhouse/actors/health"
 	"github.com/tollhouse/tollhouse/events"
 )
-
-// endpointGauge is where an endpoint publishes its state.
-type endpointGauge struct {
-	registry, endpoint string
-	status             *atomic.Pointer[health.Status]
-}
 
 type metrics struct {
 	requests *prometheus.CounterVec
@@ -24,7 +14,7 @@ type metrics struct {
 	first    prometheus.Histogram
 }
 
-func newMetrics(reg prometheus.Registerer, endpoints []endpointGauge) *metrics {
+func newMetrics(reg prometheus.Registerer, f *Forwarder) *metrics {
 	seconds := []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .05, .25, 1}
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -47,20 +37,7 @@ func newMetrics(reg prometheus.Registerer, endpoints []endpointGauge) *metrics {
 	if reg == nil {
 		return m
 	}
-	reg.MustRegister(m.requests, m.attempts, m.tokens, m.overhead, m.first)
-	for _, e := range endpoints {
-		labels := prometheus.Labels{"registry": e.registry, "endpoint": e.endpoint}
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "tollhouse_endpoint_in_flight", Help: "Permits given out.", ConstLabels: labels,
-		}, func() float64 { return float64(e.status.Load().InFlight) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "tollhouse_endpoint_available", Help: "1 where the endpoint takes requests.", ConstLabels: labels,
-		}, func() float64 {
-			if e.status.Load().Available(time.Now()) {
-				return 1
-			}
-			return 0
-		}))
-	}
+	reg.MustRegister(m.requests, m.attempts, m.tokens, m.overhead, m.first, endpointMetrics{f})
 	return m
 }
 
@@ -87,5 +64,48 @@ func (m *metrics) settled(e *events.AttemptSettled) {
 	}
 	if e.Stream && !e.FirstByteAt.IsZero() {
 		m.first.Observe(e.FirstByteAt.Sub(e.StartedAt).Seconds())
+	}
+}
+
+// endpointMetrics are the gauges of the endpoints that there are: a reload adds some and takes others away.
+type endpointMetrics struct{ f *Forwarder }
+
+var (
+	inFlightDesc  = prometheus.NewDesc("tollhouse_endpoint_in_flight", "Permits given out.", []string{"registry", "endpoint"}, nil)
+	availableDesc = prometheus.NewDesc("tollhouse_endpoint_available", "1 where the endpoint takes requests.", []string{"registry", "endpoint"}, nil)
+)
+
+// Describe names the gauges.
+func (endpointMetrics) Describe(out chan<- *prometheus.Desc) {
+	out <- inFlightDesc
+	out <- availableDesc
+}
+
+// Collect reads what the endpoints publish. One that a reload changed runs twice under its name until the last request of before has
+// ended: their permits are added up, and it is available where the new one is.
+func (c endpointMetrics) Collect(out chan<- prometheus.Metric) {
+	type name struct{ registry, endpoint string }
+	inFlight, available := map[name]int{}, map[name]float64{}
+	c.f.mu.Lock()
+	for _, a := range c.f.endpoints {
+		inFlight[name{a.registry, a.endpoint}] += a.status.Load().InFlight
+	}
+	if g := c.f.current.Load(); g != nil {
+		for r := range g.balancers {
+			for _, e := range r.Endpoints {
+				free := 0.0
+				if c.f.endpoints[e].status.Load().Available(c.f.o.Now()) {
+					free = 1
+				}
+				available[name{r.Name, e.Name}] = free
+			}
+		}
+	}
+	c.f.mu.Unlock()
+	for n, v := range inFlight {
+		out <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(v), n.registry, n.endpoint)
+	}
+	for n, v := range available {
+		out <- prometheus.MustNewConstMetric(availableDesc, prometheus.GaugeValue, v, n.registry, n.endpoint)
 	}
 }

@@ -15,6 +15,7 @@ import (
 //
 //	pick    → a permit, given to the request; or back to the balancer, without this endpoint
 //	release → the permit is back, with what came of the attempt
+//	readAnew → a credential that was refused is tried again
 type providerActor struct {
 	endpoint *adapters.Endpoint
 	registry string
@@ -43,6 +44,9 @@ type picked struct {
 // release gives a permit back.
 type release struct{ health.Report }
 
+// readAnew says that the configuration was read anew, and has this endpoint still.
+type readAnew struct{}
+
 // Receive handles a message.
 func (p *providerActor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
@@ -59,6 +63,9 @@ func (p *providerActor) Receive(c actor.Context) {
 			p.log.Error("the provider refuses this endpoint's credential; it is not used any more until the configuration is read anew",
 				"registry", p.registry, "endpoint", p.endpoint.Name)
 		}
+		p.publish()
+	case readAnew:
+		p.state.Readmit()
 		p.publish()
 	}
 }

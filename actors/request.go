@@ -30,6 +30,7 @@ import (
 //	any         Stopping, not over    a panic: settles and closes as internal       over
 type requestActor struct {
 	f      *Forwarder
+	gen    *generation
 	ctx    context.Context // the client's
 	in     ForwardInput
 	accept events.Accept
@@ -97,7 +98,7 @@ func (r *requestActor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *forward:
 		r.f, r.ctx, r.in, r.steps, r.accept, r.owner = m.f, m.ctx, m.in, m.steps, accept(m.in), m.owner
-		r.self, r.root = c.Self(), m.f.system.Root
+		r.self, r.root, r.gen = c.Self(), m.f.system.Root, m.gen
 		r.begin()
 	case picked:
 		r.picked(m)
@@ -135,7 +136,7 @@ func (r *requestActor) begin() {
 	if req.Operation == adapters.OperationStored {
 		r.route, err = routing.ResolveStored(consumer, req.ID, req.Dialect)
 	} else {
-		r.route, err = routing.Resolve(r.f.snapshot.Load(), consumer, req.ID, req.Model, req.Dialect, req.Operation)
+		r.route, err = routing.Resolve(r.gen.snapshot, consumer, req.ID, req.Model, req.Dialect, req.Operation)
 	}
 	if err == nil && req.PreviousResponse != "" {
 		err = r.toOwner()
@@ -155,7 +156,7 @@ func (r *requestActor) choose() {
 	}
 	candidate := r.route.Candidates[r.at]
 	root, self := r.root, r.self
-	r.root.Send(r.f.balancer(candidate.Registry), &pick{
+	r.root.Send(r.gen.balancers[candidate.Registry], &pick{
 		tried: slices.Clone(r.tried), only: candidate.Endpoint, reply: func(p picked) { root.Send(self, p) },
 	})
 }

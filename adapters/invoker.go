@@ -2,12 +2,14 @@ package adapters
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tollhouse/tollhouse/adapters/wire/transport"
@@ -34,22 +36,26 @@ type InvokerOptions struct {
 
 // NewProviderInvoker makes the invoker that every request shares.
 func NewProviderInvoker(o InvokerOptions) *Invoker {
-	if o.MaxResponseBody == 0 {
-		o.MaxResponseBody = 64 << 20
-	}
-	if o.MaxStreamEvent == 0 {
-		o.MaxStreamEvent = 16 << 20
-	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Invoker{InvokerOptions: o, network: transport.New()}
+	v := &Invoker{Now: o.Now, network: transport.New()}
+	v.Limit(o.MaxResponseBody, o.MaxStreamEvent)
+	return v
 }
 
 // Invoker is the ProviderInvoker over HTTP.
 type Invoker struct {
-	InvokerOptions
+	Now     func() time.Time
 	network *transport.Transport
+
+	maxResponseBody, maxStreamEvent atomic.Int64
+}
+
+// Limit changes the limits, for the answers that begin from now on; 0 is the default.
+func (v *Invoker) Limit(responseBody int64, streamEvent int) {
+	v.maxResponseBody.Store(cmp.Or(responseBody, 64<<20))
+	v.maxStreamEvent.Store(int64(cmp.Or(streamEvent, 16<<20)))
 }
 
 var _ ProviderInvoker = (*Invoker)(nil)
@@ -78,7 +84,7 @@ func (v *Invoker) Invoke(ctx context.Context, t *Target, req *RequestContext) (*
 		return c.resp, c.failed(err)
 	}
 	defer c.up.Body.Close()
-	body, release, err := readBody(c.up.Body, c.up.ContentLength, v.MaxResponseBody)
+	body, release, err := readBody(c.up.Body, c.up.ContentLength, v.maxResponseBody.Load())
 	c.resp.FirstByteAt = v.Now()
 	if err != nil {
 		return c.resp, c.failed(err)

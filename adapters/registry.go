@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"reflect"
 	"time"
 
 	"github.com/tollhouse/tollhouse/events"
@@ -20,6 +21,24 @@ type Registry struct {
 	Options   map[string]string // kind-specific
 	Timeouts  Timeouts
 	Endpoints []*Endpoint
+}
+
+// TakeOver is for a reload, before r is published: it returns old where nothing has changed, else r with those of old's endpoints
+// that have not. What is the same is then the same pointer, and whoever keeps state by it goes on.
+func (r *Registry) TakeOver(old *Registry) *Registry {
+	for i, e := range r.Endpoints {
+		for _, before := range old.Endpoints {
+			if reflect.DeepEqual(e, before) {
+				r.Endpoints[i] = before
+			}
+		}
+	}
+	now := *r
+	now.Provider = old.Provider // compared by its name
+	if r.Provider.Name() == old.Provider.Name() && reflect.DeepEqual(&now, old) {
+		return old
+	}
+	return r
 }
 
 // Endpoint is one base URL and credential of a registry.

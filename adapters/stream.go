@@ -28,7 +28,7 @@ func (v *Invoker) InvokeStream(ctx context.Context, t *Target, req *RequestConte
 	}
 	s.scratch = getBuffer()
 	if c.up.StatusCode <= 299 {
-		s.events = c.req.Dialect.NewScanner(c.up.Header.Get("Content-Type"), c.up.Body, *s.scratch, v.MaxStreamEvent)
+		s.events = c.req.Dialect.NewScanner(c.up.Header.Get("Content-Type"), c.up.Body, *s.scratch, int(v.maxStreamEvent.Load()))
 	}
 	if s.events == nil {
 		putBuffer(s.scratch)
@@ -71,7 +71,7 @@ type streamCall struct {
 // unstreamed reads a whole answer where a stream was asked for: an error, or a provider that does not stream.
 func (s *streamCall) unstreamed() (*ProviderResponse, error) {
 	defer s.close()
-	body, release, err := readBody(s.up.Body, s.up.ContentLength, s.v.MaxResponseBody)
+	body, release, err := readBody(s.up.Body, s.up.ContentLength, s.v.maxResponseBody.Load())
 	s.resp.FirstByteAt = s.v.Now()
 	if err != nil {
 		return s.resp, s.failed(err)

@@ -53,8 +53,8 @@ func newServer(t testing.TB, f ingress.Forwarder, change func(*ingress.Options))
 		Name: "app", Labels: map[string]string{"team": "growth"}, Pool: &routing.Pool{Members: []routing.Member{{Registry: registry}}},
 	})
 	o := ingress.Options{
-		GatewayID: "gw", Forwarder: f, Snapshot: func() *routing.Snapshot { return snapshot }, Set: set, MaxBody: 4096,
-		Body: 300 * time.Millisecond,
+		GatewayID: "gw", Forwarder: f, Snapshot: func() *routing.Snapshot { return snapshot }, Set: set,
+		Settings: ingress.Settings{MaxBody: 4096, Body: 300 * time.Millisecond},
 	}
 	if change != nil {
 		change(&o)

@@ -23,7 +23,7 @@ const maxAnnounced = 64 << 10
 // that was refused. net/http lifts the deadline once it has the whole body.
 func (s *Server) limitBody(w http.ResponseWriter, r *http.Request) {
 	if r.Body != http.NoBody {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.o.Body))
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.settings.Load().Body))
 	}
 }
 
@@ -33,10 +33,12 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (*bytes.Buffer
 	if err := checkType(r); err != nil {
 		return nil, err
 	}
-	if r.ContentLength > s.o.MaxBody {
-		return nil, s.tooLarge()
+	settings := s.settings.Load()
+	limit := settings.MaxBody
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
 	}
-	in, err := inflate(io.LimitReader(r.Body, s.o.MaxBody+1), r.Header.Get("Content-Encoding"), s.o.MaxBody)
+	in, err := inflate(io.LimitReader(r.Body, limit+1), r.Header.Get("Content-Encoding"), limit)
 	if err != nil {
 		return nil, err
 	}
@@ -46,23 +48,23 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (*bytes.Buffer
 	if n := r.ContentLength; n > 0 {
 		buf.Grow(int(min(n, maxAnnounced)) + bytes.MinRead)
 	}
-	n, err := buf.ReadFrom(io.LimitReader(in, s.o.MaxBody+1))
+	n, err := buf.ReadFrom(io.LimitReader(in, limit+1))
 	switch {
-	case err == nil && n <= s.o.MaxBody:
+	case err == nil && n <= limit:
 		return buf, nil
-	case n > s.o.MaxBody:
-		err = s.tooLarge()
+	case n > limit:
+		err = tooLarge(limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		w.Header().Set("Connection", "close")
-		err = adapters.Errorf(adapters.CodeRequestTimeout, "the request's body did not arrive within %s", s.o.Body)
+		err = adapters.Errorf(adapters.CodeRequestTimeout, "the request's body did not arrive within %s", settings.Body)
 	default:
 		err = adapters.InvalidRequest("", "the request's body could not be read")
 	}
 	return nil, err
 }
 
-func (s *Server) tooLarge() error {
-	return adapters.Errorf(adapters.CodeRequestTooLarge, "the request's body is larger than %d bytes", s.o.MaxBody)
+func tooLarge(limit int64) error {
+	return adapters.Errorf(adapters.CodeRequestTooLarge, "the request's body is larger than %d bytes", limit)
 }
 
 // checkType takes JSON, or no type at all.

@@ -51,7 +51,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, to route) {
 	ctx, cancel := clientContext(r.Context(), timeout)
 	defer cancel()
 	result, err := s.o.Forwarder.Forward(ctx, actors.ForwardInput{
-		GatewayID: s.o.GatewayID, Consumer: key.Consumer, Data: actors.ConsumerData{KeyID: key.ID, Labels: labels}, Request: req,
+		GatewayID: s.o.GatewayID, Snapshot: key.Snapshot, Consumer: key.Consumer, Data: actors.ConsumerData{KeyID: key.ID, Labels: labels}, Request: req,
 	})
 	w.Header()["X-Tollhouse-Request-Id"] = []string{req.ID}
 	if err != nil {
@@ -116,7 +116,7 @@ func codeOf(status int) adapters.Code {
 
 // deadline gives the next write its time.
 func (s *Server) deadline(w http.ResponseWriter) {
-	_ = http.NewResponseController(w).SetWriteDeadline(s.o.Now().Add(s.o.Write))
+	_ = http.NewResponseController(w).SetWriteDeadline(s.o.Now().Add(s.settings.Load().Write))
 }
 
 // stream writes frames as they come: one write and one flush each.
@@ -125,6 +125,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, result *actors.F
 	started := false
 	defer s.streamPanicked(w, dialect, &started)
 	var deadline time.Time
+	write := s.settings.Load().Write
 	for frame, err := range result.Stream {
 		if err != nil && !started {
 			s.fail(w, r, err)
@@ -146,8 +147,8 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, result *actors.F
 			frame = dialect.RenderErrorFrame(e)
 		}
 		// A deadline holds for a while: it is moved when a tenth of it has passed, not for every frame.
-		if now := s.o.Now(); deadline.Sub(now) < s.o.Write*9/10 {
-			deadline = now.Add(s.o.Write)
+		if now := s.o.Now(); deadline.Sub(now) < write*9/10 {
+			deadline = now.Add(write)
 			_ = control.SetWriteDeadline(deadline)
 		}
 		if _, writeErr := w.Write(frame); writeErr != nil {

@@ -36,8 +36,8 @@ func (s *Server) labels(consumer map[string]string, r *http.Request) (map[string
 	for name, value := range consumer {
 		all[name] = value
 	}
-	if len(all) > s.o.MaxLabels {
-		return nil, adapters.InvalidRequest("X-Tollhouse-Labels", "X-Tollhouse-Labels: at most %d labels", s.o.MaxLabels)
+	if most := s.settings.Load().MaxLabels; len(all) > most {
+		return nil, adapters.InvalidRequest("X-Tollhouse-Labels", "X-Tollhouse-Labels: at most %d labels", most)
 	}
 	return all, nil
 }

@@ -63,7 +63,7 @@ func (s *Server) usable(c *routing.Consumer) map[string]string {
 		for m := range r.ModelMap {
 			add(m, r.Name)
 		}
-		for _, m := range s.o.Models {
+		for _, m := range s.settings.Load().Models {
 			if routing.Match(r.Models, m) {
 				add(m, r.Name)
 			}

@@ -250,7 +250,10 @@ func trimPrefix(path string) string {
 // cors answers a browser's preflight, and marks answers, for the configured origins only.
 func (s *Server) cors(w http.ResponseWriter, r *http.Request) (done bool) {
 	origin := r.Header.Get("Origin")
-	if origin == "" || !slices.Contains(s.o.CORS, origin) && !slices.Contains(s.o.CORS, "*") {
+	if origin == "" {
+		return false
+	}
+	if from := s.settings.Load().CORS; !slices.Contains(from, origin) && !slices.Contains(from, "*") {
 		return false
 	}
 	h := w.Header()

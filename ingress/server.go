@@ -27,45 +27,39 @@ type Forwarder interface {
 
 // Options of a server; zero limits and timeouts are the defaults.
 type Options struct {
+	Settings
+
 	GatewayID  string
 	Forwarder  Forwarder
 	Snapshot   func() *routing.Snapshot
 	Set        *adapters.Set
-	Models     []string     // names that globs in model lists are matched with
 	Ready      func() error // nil while new work is taken
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time
-	CORS       []string // origins that browsers may call from
 	TLS        *tls.Config
+	Header     time.Duration // to read a request's header; 10 s
+	Idle       time.Duration // of a connection between two requests; 120 s
+}
+
+// Settings are what may be changed while the server runs.
+type Settings struct {
+	Models []string // names that globs in model lists are matched with
+	CORS   []string // origins that browsers may call from
 
 	MaxBody     int64         // of a request, inflated; 32 MiB
 	MaxInFlight int           // 10,000
 	MaxLabels   int           // 16, the consumer's among them
-	Header      time.Duration // to read a request's header; 10 s
 	Body        time.Duration // to read its body; 60 s
 	Write       time.Duration // for one write to a client; 30 s
-	Idle        time.Duration // of a connection between two requests; 120 s
 }
 
 func (o *Options) fill() {
-	set := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
+	if o.Header == 0 {
+		o.Header = 10 * time.Second
 	}
-	set(&o.Header, 10*time.Second)
-	set(&o.Body, 60*time.Second)
-	set(&o.Write, 30*time.Second)
-	set(&o.Idle, 120*time.Second)
-	if o.MaxBody == 0 {
-		o.MaxBody = 32 << 20
-	}
-	if o.MaxInFlight == 0 {
-		o.MaxInFlight = 10_000
-	}
-	if o.MaxLabels == 0 {
-		o.MaxLabels = 16
+	if o.Idle == 0 {
+		o.Idle = 120 * time.Second
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -78,9 +72,28 @@ func (o *Options) fill() {
 	}
 }
 
+func (c *Settings) fill() {
+	if c.Body == 0 {
+		c.Body = 60 * time.Second
+	}
+	if c.Write == 0 {
+		c.Write = 30 * time.Second
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = 32 << 20
+	}
+	if c.MaxInFlight == 0 {
+		c.MaxInFlight = 10_000
+	}
+	if c.MaxLabels == 0 {
+		c.MaxLabels = 16
+	}
+}
+
 // Server serves clients.
 type Server struct {
 	o        Options
+	settings atomic.Pointer[Settings]
 	http     *http.Server
 	metrics  *metrics
 	inFlight atomic.Int64
@@ -94,12 +107,19 @@ const maxHeaderBytes = 64 << 10
 func NewServer(o Options) *Server {
 	o.fill()
 	s := &Server{o: o, metrics: newMetrics(o.Registerer)}
+	s.Configure(o.Settings)
 	s.http = &http.Server{
 		Handler: s.handler(), TLSConfig: o.TLS, ReadHeaderTimeout: o.Header, IdleTimeout: o.Idle, MaxHeaderBytes: maxHeaderBytes,
 		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 		// No WriteTimeout: it would cut a stream at its deadline. Each write has its own.
 	}
 	return s
+}
+
+// Configure changes the settings, for what is read by them from now on.
+func (s *Server) Configure(c Settings) {
+	c.fill()
+	s.settings.Store(&c)
 }
 
 // Serve answers until Shutdown.
@@ -150,7 +170,7 @@ func (s *Server) handler() http.Handler {
 		defer s.recovered(w, r)
 		s.limitBody(w, r)
 		switch {
-		case s.inFlight.Add(1) > int64(s.o.MaxInFlight):
+		case s.inFlight.Add(1) > int64(s.settings.Load().MaxInFlight):
 			s.refuse(w, r, &adapters.Error{Code: adapters.CodeOverloaded, Message: "too many requests are under way", RetryAfter: time.Second})
 		case s.draining.Load():
 			w.Header().Set("Connection", "close")

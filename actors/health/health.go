@@ -41,6 +41,9 @@ func (e *Endpoint) Acquire(now time.Time) bool {
 	return true
 }
 
+// Readmit lets an endpoint be tried again whose credential was refused.
+func (e *Endpoint) Readmit() { e.out = false }
+
 // Report is what came of an attempt, as far as the endpoint's health is concerned.
 type Report struct {
 	Held       bool // against the endpoint: not a success, and not cancelled by anybody else

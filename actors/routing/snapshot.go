@@ -19,6 +19,7 @@ type Snapshot struct {
 type Key struct {
 	ID       string // the first 12 hex digits of the hash: enough to tell keys apart, nothing to log in with
 	Consumer *Consumer
+	Snapshot *Snapshot // that knows it
 	hash     [sha256.Size]byte
 }
 
@@ -37,7 +38,7 @@ func (s *Snapshot) AddKey(hash KeyHash, c *Consumer) bool {
 	if _, taken := s.keys[hash]; taken {
 		return false
 	}
-	s.keys[hash] = Key{ID: hexPrefix(hash), Consumer: c, hash: hash}
+	s.keys[hash] = Key{ID: hexPrefix(hash), Consumer: c, Snapshot: s, hash: hash}
 	return true
 }
 

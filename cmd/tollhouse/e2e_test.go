@@ -140,6 +140,13 @@ func TestUp(t *testing.T) {
 				t.Fatalf("%s: %d %s", r.path, status, body)
 			}
 		}
+		s.write(config + "limits: {request_body: 64}\n") // read anew, it is still completed by the demo and the key
+		p.reloads(t, resultOK, 1)
+		if status, body := post(t, base+"/v1/messages", key, strings.Repeat(" ", 65)); status != http.StatusRequestEntityTooLarge {
+			t.Errorf("after a reload: %d %s", status, body)
+		}
+		s.write(config)
+		p.reloads(t, resultOK, 2)
 		eventually(t, 20*time.Second, func() error {
 			out, errs, code := s.tollhouse("usage", "--by", "model", "--format", "csv")
 			if code != 0 || !strings.Contains(out, fmt.Sprintf("\ndemo,%d,", 2*life)) {

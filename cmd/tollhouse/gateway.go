@@ -19,7 +19,6 @@ import (
 	"github.com/tollhouse/tollhouse/actors/sessions"
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/all"
-	"github.com/tollhouse/tollhouse/analytics/prices"
 	"github.com/tollhouse/tollhouse/events/journal"
 	"github.com/tollhouse/tollhouse/events/kafka"
 	"github.com/tollhouse/tollhouse/events/relay"
@@ -59,6 +58,12 @@ type gateway struct {
 	adminAt   net.Listener
 	othersOK  func() error // of what else runs in this process
 	draining  atomic.Bool
+
+	set         *adapters.Set
+	snapshot    atomic.Pointer[routing.Snapshot] // that keys are looked up in
+	certificate atomic.Pointer[tls.Certificate]
+	grace       atomic.Int64
+	reloader    *reloader
 }
 
 // runGateway serves until ctx ends, and then drains: requests first, then the journal, then what Kafka does not have yet.
@@ -71,6 +76,9 @@ func (p *part) runGateway(ctx context.Context, othersOK func() error) error {
 	run, stop := errgroup.WithContext(context.WithoutCancel(ctx))
 	relayCtx, stopRelay := context.WithCancel(stop)
 	defer stopRelay()
+	reloadCtx, stopReloads := context.WithCancel(stop)
+	defer stopReloads()
+	run.Go(func() error { return g.reloader.run(reloadCtx) })
 	run.Go(func() error { return ended(relayCtx, g.relay(relayCtx)) })
 	run.Go(func() error { return g.server.Serve(g.listener) })
 	run.Go(func() error {
@@ -84,6 +92,7 @@ func (p *part) runGateway(ctx context.Context, othersOK func() error) error {
 		case <-ctx.Done():
 		case <-stop.Done():
 		}
+		stopReloads()
 		defer stopRelay()
 		return g.drain()
 	})
@@ -109,17 +118,12 @@ func (g *gateway) build() (err error) {
 	if _, set := g.env.getenv("GOGC"); !set {
 		debug.SetGCPercent(heapGrowth)
 	}
-	set, err := all.Set()
-	if err != nil {
+	if g.set, err = all.Set(); err != nil {
 		return err
 	}
-	snapshot, err := buildSnapshot(g.cfg, set)
+	first, err := prepare(g.cfg, g.set, nil)
 	if err != nil {
 		return useError{err}
-	}
-	catalogue, err := prices.Load(g.cfg.Prices.File)
-	if err != nil {
-		return useError{fmt.Errorf("prices.file: %w", err)}
 	}
 	if g.publisher, err = kafka.NewPublisher(kafka.PublisherOptions{Connection: g.kafkaConnection(), Registerer: g.reg}); err != nil {
 		return useError{err}
@@ -130,10 +134,6 @@ func (g *gateway) build() (err error) {
 	}
 	if g.adminAt, err = net.Listen("tcp", g.cfg.Gateway.Admin); err != nil {
 		return fmt.Errorf("gateway.admin: %w", err)
-	}
-	tlsConfig, err := g.tls()
-	if err != nil {
-		return useError{err}
 	}
 	g.journal, err = journal.Open(journal.Options{
 		Dir: filepath.Join(g.cfg.DataDir, "journal"), GatewayID: g.cfg.Gateway.ID, Version: version(),
@@ -146,44 +146,63 @@ func (g *gateway) build() (err error) {
 	if g.sessions, err = sessions.Open(sessions.Options{Dir: filepath.Join(g.cfg.DataDir, "sessions")}); err != nil {
 		return err
 	}
-	g.invoker = adapters.NewProviderInvoker(adapters.InvokerOptions{
-		MaxResponseBody: int64(g.cfg.Limits.ResponseBody), MaxStreamEvent: int(g.cfg.Limits.StreamEvent),
-	})
+	g.invoker = adapters.NewProviderInvoker(adapters.InvokerOptions{})
 	g.forwarder, err = actors.NewForwarder(actors.Options{
-		Snapshot: snapshot, Invoker: g.invoker, Recorder: g.journal, Sessions: g.sessions, Logger: g.log, Registerer: g.reg,
+		Snapshot: first.snapshot, Invoker: g.invoker, Recorder: g.journal, Sessions: g.sessions, Logger: g.log, Registerer: g.reg,
 	})
 	if err != nil {
 		return useError{err}
 	}
-	g.server = ingress.NewServer(g.ingressOptions(snapshot, set, catalogue, tlsConfig))
+	g.server = ingress.NewServer(g.ingressOptions())
+	if err := g.use(first); err != nil {
+		return err
+	}
+	g.reloader = newReloader(g)
 	g.admin = &http.Server{
 		Handler: admin.Handler(admin.Options{
-			Version: version(), Ready: g.ready, Gather: g.reg, Key: g.cfg.Gateway.AdminKey.Reveal(),
+			Version: version(), Ready: g.ready, Gather: g.reg, Config: g.reloader.Status, Key: g.cfg.Gateway.AdminKey.Reveal(),
 		}),
 		ReadHeaderTimeout: 10 * time.Second,
 	}
 	return nil
 }
 
-func (g *gateway) tls() (*tls.Config, error) {
-	if g.cfg.Gateway.TLS.Cert == "" {
-		return nil, nil
+func (g *gateway) ingressOptions() ingress.Options {
+	o := ingress.Options{
+		GatewayID: g.cfg.Gateway.ID, Forwarder: g.forwarder, Snapshot: g.snapshot.Load, Set: g.set,
+		Ready: g.ready, Logger: g.log, Registerer: g.reg,
+		Header: g.cfg.Gateway.Timeouts.Header.Duration(), Idle: g.cfg.Gateway.Timeouts.Idle.Duration(),
 	}
-	pair, err := tls.LoadX509KeyPair(g.cfg.Gateway.TLS.Cert, g.cfg.Gateway.TLS.Key)
-	if err != nil {
-		return nil, fmt.Errorf("gateway.tls: %w", err)
+	if g.cfg.Gateway.TLS.Cert != "" {
+		o.TLS = &tls.Config{
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return g.certificate.Load(), nil },
+			MinVersion:     tls.VersionTLS12,
+		}
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	return o
 }
 
-func (g *gateway) ingressOptions(s *routing.Snapshot, set *adapters.Set, catalogue *prices.Catalogue, t *tls.Config) ingress.Options {
-	c, l := &g.cfg.Gateway, &g.cfg.Limits
-	return ingress.Options{
-		GatewayID: c.ID, Forwarder: g.forwarder, Snapshot: func() *routing.Snapshot { return s }, Set: set, Models: catalogue.Models(),
-		Ready: g.ready, Logger: g.log, Registerer: g.reg, CORS: c.CORS, TLS: t,
-		MaxBody: int64(l.RequestBody), MaxInFlight: l.InFlight, MaxLabels: l.Labels,
-		Header: c.Timeouts.Header.Duration(), Body: c.Timeouts.Body.Duration(), Write: c.Timeouts.Write.Duration(), Idle: c.Timeouts.Idle.Duration(),
+// errDraining refuses a reload: the gateway ends.
+var errDraining = errors.New("the gateway is shutting down")
+
+// use takes a configuration into use, for the requests that come from now on. The error changes nothing.
+func (g *gateway) use(p *prepared) error {
+	if err := g.forwarder.Reload(p.snapshot); errors.Is(err, adapters.ErrShutdown) {
+		return errDraining
+	} else if err != nil {
+		return err
 	}
+	g.snapshot.Store(p.snapshot)
+	c, l := &p.cfg.Gateway, &p.cfg.Limits
+	g.server.Configure(ingress.Settings{
+		Models: p.catalogue.Models(), CORS: c.CORS, MaxBody: int64(l.RequestBody), MaxInFlight: l.InFlight, MaxLabels: l.Labels,
+		Body: c.Timeouts.Body.Duration(), Write: c.Timeouts.Write.Duration(),
+	})
+	g.invoker.Limit(int64(l.ResponseBody), int(l.StreamEvent))
+	g.certificate.Store(p.certificate)
+	g.grace.Store(int64(c.Grace))
+	g.level.Set(p.cfg.Log.SlogLevel())
+	return nil
 }
 
 // ready is nil while new work is taken. Neither Kafka nor ClickHouse is needed for that.
@@ -218,8 +237,9 @@ func (g *gateway) relay(ctx context.Context) error {
 func (g *gateway) drain() error {
 	g.draining.Store(true)
 	g.server.BeginDrain()
-	g.log.Info("draining", "grace", g.cfg.Gateway.Grace.Duration())
-	grace, cancel := context.WithTimeout(context.Background(), g.cfg.Gateway.Grace.Duration())
+	within := time.Duration(g.grace.Load())
+	g.log.Info("draining", "grace", within)
+	grace, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	if err := g.forwarder.Drain(grace); err != nil {
 		g.log.Warn("requests were cut at the end of the grace period", "err", err)

@@ -45,6 +45,7 @@ type cli struct {
 type environment struct {
 	stdout, stderr io.Writer
 	getenv         func(string) (string, bool)
+	reload         <-chan struct{} // SIGHUP
 }
 
 func main() {
@@ -74,8 +75,9 @@ func run(args []string, env environment) (code int) {
 		fmt.Fprintln(env.stderr, "tollhouse:", err)
 		return exitUse
 	}
-	ctx, stop := untilSignal(env.stderr)
+	ctx, hangUps, stop := untilSignal()
 	defer stop()
+	env.reload = hangUps
 	command.BindTo(ctx, (*context.Context)(nil))
 	err = command.Run(&c, env)
 	switch {
@@ -103,17 +105,22 @@ func (e useError) Unwrap() error { return e.error }
 // errSignal is the cause of a drain.
 var errSignal = errors.New("asked to stop")
 
-// untilSignal returns a context that ends with the first SIGINT or SIGTERM; a second one ends the process at once.
-func untilSignal(stderr io.Writer) (context.Context, func()) {
+// untilSignal returns a context that ends with the first SIGINT or SIGTERM; a second one ends the process at once. SIGHUPs come as
+// one, where nobody takes them in time.
+func untilSignal() (ctx context.Context, hangUps <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 4)
+	reload := make(chan struct{}, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		asked := false
 		for s := range signals {
 			switch {
 			case s == syscall.SIGHUP:
-				fmt.Fprintln(stderr, "tollhouse: SIGHUP: the configuration is read at the start only")
+				select {
+				case reload <- struct{}{}:
+				default:
+				}
 			case asked:
 				os.Exit(exitWanting)
 			default:
@@ -122,7 +129,7 @@ func untilSignal(stderr io.Writer) (context.Context, func()) {
 			}
 		}
 	}()
-	return ctx, func() { signal.Stop(signals); cancel(nil) }
+	return ctx, reload, func() { signal.Stop(signals); cancel(nil) }
 }
 
 // version is the module's, as the build recorded it.
@@ -134,7 +141,7 @@ func version() string {
 	return info.Main.Version
 }
 
-func newLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
+func newLogger(w io.Writer, level slog.Leveler, format string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))

@@ -18,15 +18,37 @@ import (
 // defaultConfig is read where it exists and --config names no other.
 const defaultConfig = "tollhouse.yaml"
 
+// configFile is the file that the command line names; empty: there is none.
+func (c *cli) configFile() string {
+	if c.Config != "" {
+		return c.Config
+	}
+	if _, err := os.Stat(defaultConfig); err == nil {
+		return defaultConfig
+	}
+	return ""
+}
+
 // loadConfig reads the configuration that the command line names.
 func (c *cli) loadConfig(env environment) (*config.Config, error) {
-	file := c.Config
-	if file == "" {
-		if _, err := os.Stat(defaultConfig); err == nil {
-			file = defaultConfig
-		}
+	text, err := readConfig(c.configFile())
+	if err != nil {
+		return nil, useError{err}
 	}
-	cfg, err := config.Load(file, env.getenv)
+	return c.parseConfig(text, env)
+}
+
+// readConfig reads a file; none is an empty one.
+func readConfig(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	return os.ReadFile(file)
+}
+
+// parseConfig reads a configuration, and what the command line says beside it.
+func (c *cli) parseConfig(text []byte, env environment) (*config.Config, error) {
+	cfg, err := config.Parse(text, env.getenv)
 	if err != nil {
 		return nil, useError{err}
 	}
@@ -44,9 +66,15 @@ type part struct {
 	cfg    *config.Config
 	env    environment
 	log    *slog.Logger
+	level  *slog.LevelVar // of the log
 	reg    *prometheus.Registry
 	args   []string // --config and --data, for children
 	stdout io.Writer
+
+	file    string         // of the configuration; empty: none
+	text    []byte         // of the file, at the start
+	started *config.Config // as it stands in the file, at the start
+	parse   func(text []byte) (*config.Config, error)
 
 	key        string // that `up` made; empty where the configuration names its consumers
 	demo       bool   // the demo answers
@@ -54,17 +82,26 @@ type part struct {
 }
 
 func (c *cli) newPart(env environment) (*part, error) {
-	cfg, err := c.loadConfig(env)
+	file := c.configFile()
+	text, err := readConfig(file)
+	if err != nil {
+		return nil, useError{err}
+	}
+	started, err := c.parseConfig(text, env)
 	if err != nil {
 		return nil, err
 	}
+	cfg := new(config.Config)
+	*cfg = *started
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("data_dir: %w", err)
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	p := &part{cfg: cfg, env: env, reg: reg, stdout: env.stdout}
-	p.log = newLogger(env.stderr, cfg.Log.SlogLevel(), cfg.Log.Format)
+	p := &part{cfg: cfg, env: env, level: new(slog.LevelVar), reg: reg, stdout: env.stdout, file: file, text: text, started: started}
+	p.parse = func(text []byte) (*config.Config, error) { return c.parseConfig(text, env) }
+	p.level.Set(cfg.Log.SlogLevel())
+	p.log = newLogger(env.stderr, p.level, cfg.Log.Format)
 	p.args = []string{"--data", cfg.DataDir}
 	if c.Config != "" {
 		p.args = append(p.args, "--config", c.Config)

@@ -32,12 +32,7 @@ func (*checkCmd) Run(c *cli, env environment) error {
 		if setErr != nil {
 			return setErr
 		}
-		_, err = buildSnapshot(cfg, set)
-	}
-	if err == nil && cfg.Prices.File != "" {
-		if _, err = prices.Load(cfg.Prices.File); err != nil {
-			err = fmt.Errorf("prices.file: %w", err)
-		}
+		_, err = prepare(cfg, set, nil)
 	}
 	if err != nil {
 		fmt.Fprintln(env.stdout, err)

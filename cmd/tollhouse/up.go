@@ -28,8 +28,16 @@ func (*upCmd) Run(ctx context.Context, c *cli, env environment) error {
 	if err != nil {
 		return err
 	}
-	if err := p.addDefaults(); err != nil {
+	if p.key, p.demo, err = p.addDefaults(p.cfg); err != nil {
 		return err
+	}
+	parse := p.parse
+	p.parse = func(text []byte) (*config.Config, error) {
+		cfg, err := parse(text)
+		if err == nil {
+			_, _, err = p.addDefaults(cfg)
+		}
+		return cfg, err
 	}
 	if p.cfg.Kafka == nil {
 		broker, err := startChild(ctx, "broker", p.log, env.stderr, append([]string{"broker"}, p.args...)...)
@@ -69,18 +77,16 @@ func (p *part) serve(ctx context.Context) error {
 }
 
 // addDefaults fills a configuration that names no registries or no consumers: providers whose keys are in the environment, else
-// the demo; and one consumer whose key is made once and kept in DATA/key.
-func (p *part) addDefaults() error {
-	c := p.cfg
+// the demo; and one consumer whose key, which is returned, is made once and kept in DATA/key.
+func (p *part) addDefaults(c *config.Config) (key string, demo bool, err error) {
 	if len(c.Registries) == 0 {
-		c.Registries = p.defaultRegistries()
+		c.Registries, demo = p.defaultRegistries()
 	}
 	if len(c.Consumers) > 0 {
-		return nil
+		return "", demo, nil
 	}
-	key, err := keepKey(filepath.Join(c.DataDir, "key"))
-	if err != nil {
-		return err
+	if key, err = keepKey(filepath.Join(p.cfg.DataDir, "key")); err != nil {
+		return "", demo, err
 	}
 	members := make([]config.Member, len(c.Registries))
 	for i, r := range c.Registries {
@@ -91,14 +97,12 @@ func (p *part) addDefaults() error {
 		Models: config.ModelPolicy{},
 		Retry:  config.Retry{MaxAttempts: 4, Budget: defaultRetryBudget, On: []string{"http_5xx", "http_429", "timeout", "transport", "provider_error"}},
 	}}
-	p.key = key
-	return nil
+	return key, demo, nil
 }
 
 const defaultRetryBudget = config.Duration(30e9)
 
-func (p *part) defaultRegistries() []config.Registry {
-	var all []config.Registry
+func (p *part) defaultRegistries() (all []config.Registry, demo bool) {
 	for _, known := range []struct{ name, variable string }{{"openai", "OPENAI_API_KEY"}, {"anthropic", "ANTHROPIC_API_KEY"}} {
 		if key, _ := p.env.getenv(known.variable); key != "" {
 			all = append(all, config.Registry{
@@ -107,10 +111,9 @@ func (p *part) defaultRegistries() []config.Registry {
 		}
 	}
 	if len(all) > 0 {
-		return all
+		return all, false
 	}
-	p.demo = true
-	return []config.Registry{{Name: "demo", Provider: "demo", Endpoints: []config.Endpoint{{Name: "main", Weight: 1}}}}
+	return []config.Registry{{Name: "demo", Provider: "demo", Endpoints: []config.Endpoint{{Name: "main", Weight: 1}}}}, true
 }
 
 // keepKey returns the key in a file, and makes it where there is none.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,12 +12,40 @@ import (
 
 	"github.com/tollhouse/tollhouse/actors/routing"
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/analytics/prices"
 	"github.com/tollhouse/tollhouse/cmd/tollhouse/config"
 )
 
+// prepared is a whole configuration that was found good, and what is made of it before anything uses it.
+type prepared struct {
+	cfg         *config.Config
+	snapshot    *routing.Snapshot
+	catalogue   *prices.Catalogue
+	certificate *tls.Certificate // nil: no TLS
+}
+
+// prepare validates what the configuration names: what the providers know of their options, prices, certificates. The error holds
+// everything that is wrong. What did not change of the snapshot before is taken over; nil: there is none.
+func prepare(cfg *config.Config, set *adapters.Set, before *routing.Snapshot) (*prepared, error) {
+	p := &prepared{cfg: cfg}
+	var wrong [3]error
+	p.snapshot, wrong[0] = buildSnapshot(cfg, set, before)
+	if p.catalogue, wrong[1] = prices.Load(cfg.Prices.File); wrong[1] != nil {
+		wrong[1] = fmt.Errorf("prices.file: %w", wrong[1])
+	}
+	if t := cfg.Gateway.TLS; t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			wrong[2] = fmt.Errorf("gateway.tls: %w", err)
+		}
+		p.certificate = &pair
+	}
+	return p, errors.Join(wrong[:]...)
+}
+
 // buildSnapshot turns the configuration into what routing works on. The configuration is validated; what is found here
 // is what only the providers know: their options and the form of their addresses.
-func buildSnapshot(cfg *config.Config, set *adapters.Set) (*routing.Snapshot, error) {
+func buildSnapshot(cfg *config.Config, set *adapters.Set, before *routing.Snapshot) (*routing.Snapshot, error) {
 	s := &routing.Snapshot{Registries: map[string]*adapters.Registry{}, Pools: map[string]*routing.Pool{}}
 	var wrong []error
 	for i := range cfg.Registries {
@@ -24,9 +53,13 @@ func buildSnapshot(cfg *config.Config, set *adapters.Set) (*routing.Snapshot, er
 		for _, err := range errs {
 			wrong = append(wrong, fmt.Errorf("registries[%d]: %w", i, err))
 		}
-		if r != nil {
-			s.Registries[r.Name] = r
+		if r == nil {
+			continue
 		}
+		if before != nil && before.Registries[r.Name] != nil {
+			r = r.TakeOver(before.Registries[r.Name])
+		}
+		s.Registries[r.Name] = r
 	}
 	for name, p := range cfg.Pools {
 		s.Pools[name] = buildPool(s, name, &p)
@@ -66,6 +99,10 @@ func buildRegistry(c *config.Registry, set *adapters.Set) (*adapters.Registry, [
 func buildEndpoint(c *config.Endpoint, r *adapters.Registry) (*adapters.Endpoint, error) {
 	base, err := url.Parse(c.BaseURL)
 	if err != nil {
+		var said *url.Error // which repeats the address, and that may hold a credential
+		if errors.As(err, &said) {
+			err = said.Err
+		}
 		return nil, fmt.Errorf("base_url: %w", err)
 	}
 	header := http.Header{}

@@ -3,6 +3,7 @@ package admin
 
 import (
 	"crypto/subtle"
+	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -18,7 +19,8 @@ type Options struct {
 	Version string
 	Ready   func() error
 	Gather  prometheus.Gatherer
-	Key     string // needed, as a bearer, by everything but the probes; empty: loopback names only
+	Config  func() any // what /config/status shows, as JSON; nil: nothing
+	Key     string     // needed, as a bearer, by everything but the probes; empty: loopback names only
 }
 
 // Handler answers the operator. Without a key it answers only requests that name a loopback address, so that no page in a
@@ -40,6 +42,12 @@ func Handler(o Options) http.Handler {
 	guarded.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	guarded.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	guarded.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	if o.Config != nil {
+		guarded.HandleFunc("GET /config/status", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(o.Config())
+		})
+	}
 	mux.Handle("/", guard(o.Key, guarded))
 	if o.Key != "" {
 		return mux

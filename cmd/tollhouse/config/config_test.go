@@ -68,7 +68,7 @@ func TestTheExampleIsValidAndMeansWhatItSays(t *testing.T) {
 }
 
 func TestNoFileIsTheDefaults(t *testing.T) {
-	c, err := Load("", getenv)
+	c, err := Parse(nil, getenv)
 	if err != nil || c.Gateway.Listen != "127.0.0.1:8080" || c.Journal.Sync != "batch" || c.Limits.RequestBody != 32<<20 {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -81,6 +81,34 @@ func TestJSONIsYAML(t *testing.T) {
 	c, err := Parse([]byte(`{"gateway": {"listen": "127.0.0.1:0", "grace": "5s"}, "limits": {"request_body": "1MiB", "labels": 4}}`), getenv)
 	if err != nil || c.Gateway.Grace.Duration() != 5*time.Second || c.Limits.RequestBody != 1<<20 || c.Limits.Labels != 4 {
 		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// Whatever differs is either in use at once or named: no key of the sections that a process is made of is forgotten.
+func TestWhatNeedsARestart(t *testing.T) {
+	parse := func(text string) *Config {
+		c, err := Parse([]byte(text), getenv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	started := `{gateway: {id: a}, kafka: {brokers: ["k:1"]}}`
+	for text, want := range map[string]string{
+		started: "",
+		`{gateway: {id: b, grace: 1s, tls: {cert: c, key: k}, timeouts: {header: 1s, body: 1s}}, kafka: {brokers: ["k:1"]}}`:                "gateway.id gateway.timeouts.header gateway.tls",
+		`{gateway: {id: a, listen: "127.0.0.1:1", admin: "127.0.0.1:2", admin_key: "${WEB_APP_KEY}"}, limits: {labels: 3}, data_dir: else}`: "gateway.listen gateway.admin gateway.admin_key data_dir kafka",
+		`{gateway: {id: a}, kafka: {brokers: ["k:1", "k:2"]}, journal: {sync: none, max_bytes: 1GiB, when_full: serve}, log: {level: debug, format: json}}`: "log.format journal.sync journal.max_bytes " +
+			"journal.when_full kafka",
+		`{gateway: {id: a}, kafka: {brokers: ["k:1"]}, clickhouse: {dsn: "http://c:1/t"}, prices: {file: p}, embedded: {broker: "127.0.0.1:1"}}`: "embedded.broker clickhouse prices.file",
+	} {
+		c, was := parse(text), parse(started)
+		if got := strings.Join(c.KeepFixed(was), " "); got != want {
+			t.Errorf("%s\nneeds %q, want %q", text, got, want)
+		}
+		if c.Gateway.ID != "a" || c.Gateway.TLS.Cert != "" || c.Journal != was.Journal || len(c.Kafka.Brokers) != 1 || c.DataDir != was.DataDir {
+			t.Errorf("%s\nis used as %+v", text, c)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -14,20 +13,8 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// Load reads a file, expands ${NAME} and ${NAME:-default} in its scalars, and validates the whole. An empty path is the
+// Parse reads a configuration, expands ${NAME} and ${NAME:-default} in its scalars, and validates the whole. An empty text is the
 // defaults. The error lists everything that is wrong, a line each, as `path: what is wrong`.
-func Load(path string, getenv func(string) (string, bool)) (*Config, error) {
-	if path == "" {
-		return Default(), nil
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return Parse(text, getenv)
-}
-
-// Parse is Load for a text.
 func Parse(text []byte, getenv func(string) (string, bool)) (*Config, error) {
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
