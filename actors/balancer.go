@@ -29,26 +29,7 @@ func (b *balancerActor) Receive(c actor.Context) {
 	if !ok {
 		return
 	}
-	now := b.now()
-	b.options = b.options[:0]
-	none := picked{never: true}
-	for i, e := range b.registry.Endpoints {
-		if m.only != nil && e != m.only {
-			continue
-		}
-		s := *b.status[i].Load()
-		tried := slices.Contains(m.tried, e)
-		if s.Available(now) && !tried {
-			b.options = append(b.options, balance.At(e, s, i))
-			continue
-		}
-		if s.Out {
-			continue
-		}
-		if wait := max(s.Cool.Sub(now), 0); none.never || wait < none.available {
-			none.never, none.available = false, wait
-		}
-	}
+	none := b.offer(m)
 	if len(b.options) == 0 {
 		m.reply(none)
 		return
@@ -56,4 +37,38 @@ func (b *balancerActor) Receive(c actor.Context) {
 	chosen := b.options[b.policy.Choose(b.options)].Endpoint
 	m.back = c.Self()
 	c.Send(b.providers[slices.Index(b.registry.Endpoints, chosen)], m)
+}
+
+// offer puts those endpoints into options that may be sent the model; those that a rate limit nearly stops only where there are no others. It
+// returns the answer for the case that there is none.
+func (b *balancerActor) offer(m *pick) picked {
+	now := b.now()
+	b.options = b.options[:0]
+	none, pressed := picked{never: true}, 0
+	for i, e := range b.registry.Endpoints {
+		if m.only != nil && e != m.only {
+			continue
+		}
+		s := b.status[i].Load()
+		why, wait := s.Refuses(now, m.model)
+		if !why.Binds() && !slices.Contains(m.tried, e) {
+			if why != "" {
+				pressed++
+			}
+			b.options = append(b.options, balance.Option{
+				Endpoint: e, Index: i, InFlight: s.InFlight, Share: s.Share(now, m.model), Pressed: why != "",
+			})
+			continue
+		}
+		if why == health.OutOfUse {
+			continue
+		}
+		if none.never || wait < none.available {
+			none.never, none.available = false, wait
+		}
+	}
+	if 0 < pressed && pressed < len(b.options) {
+		b.options = slices.DeleteFunc(b.options, func(o balance.Option) bool { return o.Pressed })
+	}
+	return none
 }

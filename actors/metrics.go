@@ -72,6 +72,7 @@ type endpointMetrics struct{ f *Forwarder }
 
 var (
 	inFlightDesc  = prometheus.NewDesc("tollhouse_endpoint_in_flight", "Permits given out.", []string{"registry", "endpoint"}, nil)
+	refusedDesc   = prometheus.NewDesc("tollhouse_endpoint_refused_models", "Models that the endpoint is not asked for now: limited, or failing.", []string{"registry", "endpoint"}, nil)
 	availableDesc = prometheus.NewDesc("tollhouse_endpoint_available", "1 where the endpoint takes requests.", []string{"registry", "endpoint"}, nil)
 )
 
@@ -79,13 +80,14 @@ var (
 func (endpointMetrics) Describe(out chan<- *prometheus.Desc) {
 	out <- inFlightDesc
 	out <- availableDesc
+	out <- refusedDesc
 }
 
 // Collect reads what the endpoints publish. One that a reload changed runs twice under its name until the last request of before has
 // ended: their permits are added up, and it is available where the new one is.
 func (c endpointMetrics) Collect(out chan<- prometheus.Metric) {
 	type name struct{ registry, endpoint string }
-	inFlight, available := map[name]int{}, map[name]float64{}
+	inFlight, available, refused := map[name]int{}, map[name]float64{}, map[name]int{}
 	c.f.mu.Lock()
 	for _, a := range c.f.endpoints {
 		inFlight[name{a.registry, a.endpoint}] += a.status.Load().InFlight
@@ -93,17 +95,21 @@ func (c endpointMetrics) Collect(out chan<- prometheus.Metric) {
 	if g := c.f.current.Load(); g != nil {
 		for r := range g.balancers {
 			for _, e := range r.Endpoints {
+				now, status := c.f.o.Now(), c.f.endpoints[e].status.Load()
 				free := 0.0
-				if c.f.endpoints[e].status.Load().Available(c.f.o.Now()) {
+				if status.Serves(now) {
 					free = 1
 				}
-				available[name{r.Name, e.Name}] = free
+				available[name{r.Name, e.Name}], refused[name{r.Name, e.Name}] = free, status.RefusedModels(now)
 			}
 		}
 	}
 	c.f.mu.Unlock()
 	for n, v := range inFlight {
 		out <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(v), n.registry, n.endpoint)
+	}
+	for n, v := range refused {
+		out <- prometheus.MustNewConstMetric(refusedDesc, prometheus.GaugeValue, float64(v), n.registry, n.endpoint)
 	}
 	for n, v := range available {
 		out <- prometheus.MustNewConstMetric(availableDesc, prometheus.GaugeValue, v, n.registry, n.endpoint)

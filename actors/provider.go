@@ -25,8 +25,9 @@ type providerActor struct {
 	log      *slog.Logger
 }
 
-// pick asks for an endpoint of a registry. It goes to the balancer, which sends it on to an endpoint.
+// pick asks for an endpoint of a registry that serves a model. It goes to the balancer, which sends it on to an endpoint.
 type pick struct {
+	model string               // as it is sent
 	tried []*adapters.Endpoint // of this round
 	only  *adapters.Endpoint   // the one that may answer; nil: any
 	reply func(picked)
@@ -37,12 +38,16 @@ type pick struct {
 type picked struct {
 	endpoint  *adapters.Endpoint
 	provider  *actor.PID
+	permit    health.Permit
 	available time.Duration // until the soonest endpoint; with none
 	never     bool          // none will be: every endpoint is out
 }
 
 // release gives a permit back.
-type release struct{ health.Report }
+type release struct {
+	permit health.Permit
+	report health.Report
+}
 
 // readAnew says that the configuration was read anew, and has this endpoint still.
 type readAnew struct{}
@@ -51,15 +56,15 @@ type readAnew struct{}
 func (p *providerActor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *pick:
-		if p.state.Acquire(p.now()) {
+		if permit, ok := p.state.Acquire(p.now(), m.model); ok {
 			p.publish()
-			m.reply(picked{endpoint: p.endpoint, provider: c.Self()})
+			m.reply(picked{endpoint: p.endpoint, provider: c.Self(), permit: permit})
 			return
 		}
 		m.tried = append(m.tried, p.endpoint)
 		c.Send(m.back, m)
 	case release:
-		if p.state.Release(p.now(), m.Report) {
+		if p.state.Release(p.now(), m.permit, m.report) {
 			p.log.Error("the provider refuses this endpoint's credential; it is not used any more until the configuration is read anew",
 				"registry", p.registry, "endpoint", p.endpoint.Name)
 		}

@@ -91,8 +91,8 @@ func TestAReloadKeepsTheStateOfWhatDidNotChange(t *testing.T) {
 				if got := gauges(t, reg, "tollhouse_endpoint_in_flight"); got["first/e2"] != 1 {
 					t.Errorf("in flight: %v", got)
 				}
-				if got := gauges(t, reg, "tollhouse_endpoint_available"); got["first/e1"] != 0 || got["first/e2"] != 1 {
-					t.Errorf("available: %v", got)
+				if got := gauges(t, reg, "tollhouse_endpoint_refused_models"); got["first/e1"] != 1 || got["first/e2"] != 0 {
+					t.Errorf("models refused: %v", got)
 				}
 				cancel(adapters.ErrClientGone)
 				client.Wait()

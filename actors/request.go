@@ -50,7 +50,8 @@ type requestActor struct {
 	target    *adapters.Target
 	start     *events.Start
 	provider  *actor.PID // whose permit is held; nil: none
-	begun     bool       // the journal has accepted the request
+	permit    health.Permit
+	begun     bool // the journal has accepted the request
 	overhead  time.Duration
 	best      *ended // the failure worth relaying
 	over      bool
@@ -157,7 +158,7 @@ func (r *requestActor) choose() {
 	candidate := r.route.Candidates[r.at]
 	root, self := r.root, r.self
 	r.root.Send(r.gen.balancers[candidate.Registry], &pick{
-		tried: slices.Clone(r.tried), only: candidate.Endpoint, reply: func(p picked) { root.Send(self, p) },
+		model: candidate.SentModel, tried: slices.Clone(r.tried), only: candidate.Endpoint, reply: func(p picked) { root.Send(self, p) },
 	})
 }
 
@@ -171,11 +172,11 @@ func (r *requestActor) picked(p picked) {
 		return
 	}
 	if r.over { // given up while the question was under way
-		r.root.Send(p.provider, release{})
+		r.root.Send(p.provider, release{permit: p.permit, report: health.Report{Cancelled: true}})
 		return
 	}
 	candidate := r.route.Candidates[r.at]
-	r.provider = p.provider
+	r.provider, r.permit = p.provider, p.permit
 	r.tried = append(r.tried, p.endpoint)
 	r.attempts++
 	r.target = &adapters.Target{
@@ -343,7 +344,7 @@ func (r *requestActor) refuse(err error) {
 // unrecorded ends a request whose intent the journal could not keep. The journal has closed what it had begun.
 func (r *requestActor) unrecorded(cause error) {
 	r.over = true
-	r.releasePermit(health.Report{})
+	r.releasePermit(health.Report{Cancelled: true})
 	err := error(accountingError(cause))
 	if adapters.Cancelled(cause) {
 		err = cancelError(cause)
@@ -361,7 +362,7 @@ func (r *requestActor) unrecorded(cause error) {
 
 func (r *requestActor) releasePermit(report health.Report) {
 	if r.provider != nil {
-		r.root.Send(r.provider, release{report})
+		r.root.Send(r.provider, release{r.permit, report})
 		r.provider = nil
 	}
 }

@@ -27,10 +27,13 @@ func (r *requestActor) settle(e, relay *ended, verdict *adapters.Error) {
 	r.f.metrics.settled(settled)
 	r.start = nil
 	r.releasePermit(health.Report{
-		Held:  settled.Outcome == events.AttemptRetryable,
-		Class: settled.ErrorClass, RetryAfter: e.resp.RetryAfter,
+		Held: settled.Outcome == events.AttemptRetryable, Cancelled: settled.Outcome == events.AttemptCancelled || r.ourFault(e),
+		Class: settled.ErrorClass, RetryAfter: e.resp.RetryAfter, Limits: e.resp.Limits,
 	})
 }
+
+// ourFault says that an attempt tells nothing of its endpoint: it never got there.
+func (r *requestActor) ourFault(e *ended) bool { return e.resp.ErrorClass == events.ErrorInternal }
 
 // settlement is the event of the attempt.
 func (r *requestActor) settlement(e *ended) *events.AttemptSettled {

@@ -144,6 +144,7 @@ func (c *call) send() error {
 	}
 	c.resp.StatusCode = c.up.StatusCode
 	c.resp.Headers, c.resp.UpstreamRequestID = downstreamHeader(c.up.Header)
+	c.resp.Limits = readLimits(c.up.Header, c.v.Now())
 	return nil
 }
 

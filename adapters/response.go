@@ -31,6 +31,7 @@ type ProviderResponse struct {
 	Outcome    Outcome // for a stream: as far as is known
 	ErrorClass events.ErrorClass
 	RetryAfter time.Duration // what the provider asked for; 0: nothing
+	Limits     Limits        // what it says is left
 
 	Usage              *CanonicalUsage // nil where evidence is none
 	Evidence           events.Evidence

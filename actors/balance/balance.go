@@ -1,20 +1,22 @@
 // Package balance chooses an endpoint of a registry: one policy a type, over what the endpoints publish.
 package balance
 
-import (
-	"github.com/tollhouse/tollhouse/actors/health"
-	"github.com/tollhouse/tollhouse/adapters"
-)
+import "github.com/tollhouse/tollhouse/adapters"
 
 // Option is one endpoint that may be chosen.
 type Option struct {
 	Endpoint *adapters.Endpoint
-	Status   health.Status
-	index    int // in the registry
+	Index    int // in the registry
+	InFlight int
+	Share    float64 // of its weight: less than 1 while it recovers
+	Pressed  bool    // a rate limit is nearly used up
 }
 
-// At makes an option of the registry's i-th endpoint.
-func At(e *adapters.Endpoint, s health.Status, i int) Option { return Option{e, s, i} }
+// unit is what a weight of 1 counts, so that a share of it is a whole number.
+const unit = 100
+
+// weight is what the endpoint counts now.
+func (o *Option) weight() int { return max(int(float64(max(o.Endpoint.Weight, 1))*o.Share*unit), 1) }
 
 // Policy chooses one of the options, which are never none. It belongs to one balancer.
 type Policy interface {
@@ -40,12 +42,12 @@ type roundRobin struct{ last int }
 func (r *roundRobin) Choose(options []Option) int {
 	chosen := 0
 	for i, o := range options {
-		if o.index > r.last {
+		if o.Index > r.last {
 			chosen = i
 			break
 		}
 	}
-	r.last = options[chosen].index
+	r.last = options[chosen].Index
 	return chosen
 }
 
@@ -55,14 +57,14 @@ type weighted struct{ current []int }
 func (w *weighted) Choose(options []Option) int {
 	sum, chosen := 0, -1
 	for i, o := range options {
-		weight := max(o.Endpoint.Weight, 1)
+		weight := o.weight()
 		sum += weight
-		w.current[o.index] += weight
-		if chosen < 0 || w.current[o.index] > w.current[options[chosen].index] {
+		w.current[o.Index] += weight
+		if chosen < 0 || w.current[o.Index] > w.current[options[chosen].Index] {
 			chosen = i
 		}
 	}
-	w.current[options[chosen].index] -= sum
+	w.current[options[chosen].Index] -= sum
 	return chosen
 }
 
@@ -73,7 +75,7 @@ func (leastBusy) Choose(options []Option) int {
 	chosen := 0
 	for i := 1; i < len(options); i++ {
 		a, b := options[i], options[chosen]
-		if a.Status.InFlight*max(b.Endpoint.Weight, 1) < b.Status.InFlight*max(a.Endpoint.Weight, 1) {
+		if a.InFlight*b.weight() < b.InFlight*a.weight() {
 			chosen = i
 		}
 	}

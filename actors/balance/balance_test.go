@@ -3,14 +3,13 @@ package balance
 import (
 	"testing"
 
-	"github.com/tollhouse/tollhouse/actors/health"
 	"github.com/tollhouse/tollhouse/adapters"
 )
 
 func endpoints(weights ...int) []Option {
 	var all []Option
 	for i, w := range weights {
-		all = append(all, At(&adapters.Endpoint{Weight: w}, health.Status{}, i))
+		all = append(all, Option{Endpoint: &adapters.Endpoint{Weight: w}, Index: i, Share: 1})
 	}
 	return all
 }
@@ -50,7 +49,7 @@ func TestRoundRobinSkipsWhatIsNotOffered(t *testing.T) {
 
 func TestLeastBusyCountsForTheWeight(t *testing.T) {
 	options := endpoints(1, 4)
-	options[0].Status.InFlight, options[1].Status.InFlight = 1, 3
+	options[0].InFlight, options[1].InFlight = 1, 3
 	if got := New("least_busy", 2).Choose(options); got != 1 {
 		t.Errorf("chose %d", got)
 	}
