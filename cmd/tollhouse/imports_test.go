@@ -29,7 +29,7 @@ var ours = map[string][]string{
 	"adapters/dialects/*":        {"events", "adapters", "adapters/canonical", "adapters/wire", "adapters/wire/*"},
 	"adapters/providers/*":       {"events", "adapters", "adapters/canonical", "adapters/wire", "adapters/wire/*", "adapters/dialects/*"},
 	"adapters/all":               {"adapters", "adapters/dialects/*", "adapters/providers/*"},
-	"adapters/adaptertest":       {"events", "adapters"},
+	"adapters/adaptertest":       {"events", "adapters", "adapters/canonical", "adapters/wire/*"},
 	"adapters/adaptertest/*":     {"adapters"},
 	"adapters/tokens":            {},
 	"actors/retry":               {},
