@@ -83,6 +83,7 @@ func (v *Invoker) Invoke(ctx context.Context, t *Target, req *RequestContext) (*
 	if err != nil {
 		return c.resp, c.failed(err)
 	}
+	body = c.veiled(body)
 	c.resp.Body, c.resp.Release = body, release
 	c.answer(body)
 	c.dress(body)
@@ -185,6 +186,18 @@ func (c *call) answer(body []byte) {
 	if c.resp.Usage != nil && c.resp.Evidence == events.EvidenceEstimated && c.resp.Usage.InputTokens == 0 {
 		c.resp.Usage.InputTokens = c.req.EstimateInputTokens()
 	}
+}
+
+// shortest is how long a credential must be at least to be looked for in a provider's words: a shorter one stands in many by chance.
+const shortest = 8
+
+// veiled takes the endpoint's credential out of an error answer: some providers repeat it there, and it is none of the client's.
+func (c *call) veiled(body []byte) []byte {
+	key := c.t.Endpoint.APIKey
+	if c.up.StatusCode <= 299 || len(key) < shortest || !bytes.Contains(body, []byte(key.Reveal())) {
+		return body
+	}
+	return bytes.ReplaceAll(body, []byte(key.Reveal()), []byte(key.String()))
 }
 
 // refused reads what an error answer means.

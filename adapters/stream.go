@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/tollhouse/tollhouse/adapters/wire"
+	"github.com/tollhouse/tollhouse/adapters/wire/jsonscan"
 	"github.com/tollhouse/tollhouse/events"
 )
 
@@ -81,6 +83,7 @@ func (s *streamCall) unstreamed() (*ProviderResponse, error) {
 	if err != nil {
 		return s.resp, s.failed(err)
 	}
+	body = s.veiled(body)
 	s.resp.Body, s.resp.Release = body, release
 	s.answer(body)
 	s.dress(body)
@@ -143,6 +146,9 @@ func (s *streamCall) rest() bool {
 	e, ok := s.events.Rest()
 	if !ok || len(e.Data) == 0 {
 		return false
+	}
+	if _, _, err := jsonscan.Object(e.Data, func([]byte, int, int) error { return nil }); err != nil && string(e.Data) != "[DONE]" {
+		return false // half an event says nothing, and undoes nothing of what those before it said
 	}
 	d, err := s.reader.Event(e.Name, e.Data)
 	if err != nil || d == Drop {
@@ -323,6 +329,11 @@ func (s *streamCall) broken(err error) error {
 		}
 		if s.resp.Outcome == OutcomeSuccess || s.resp.Outcome == 0 {
 			s.resp.Outcome = OutcomeRetryable
+		}
+		if key := s.t.Endpoint.APIKey; len(key) >= shortest && strings.Contains(said.Message, key.Reveal()) {
+			veiled := *said
+			veiled.Message = strings.ReplaceAll(said.Message, key.Reveal(), key.String())
+			return &veiled
 		}
 		return err
 	case errors.Is(err, wire.ErrTooLong), errors.Is(err, wire.ErrMalformed):

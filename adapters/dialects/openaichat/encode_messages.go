@@ -198,8 +198,8 @@ func (e *encoder) result(p canonical.Part) (outMessage, []any) {
 	}
 	var text, media []any
 	for _, part := range r.Parts {
-		if part.Kind == canonical.Text {
-			text = e.add(text, part)
+		if part.Kind == canonical.Text || part.Kind == canonical.File && part.Media.Text != "" {
+			text = e.add(text, part) // a document of words too, as Cohere has results
 		} else {
 			media = e.add(media, part)
 		}
