@@ -28,6 +28,12 @@ type Codec interface {
 	NewStreamEncoder(req *RequestContext, facts *ProviderResponse) StreamEncoder
 }
 
+// FieldNamer is a Codec whose clients write some members by other names than the canonical model has for them.
+type FieldNamer interface {
+	// FieldName is the client's name for a member of canonical.Request, as a Loss names it: stop_sequences for stop.
+	FieldName(canonical string) string
+}
+
 // StreamDecoder decodes one stream.
 type StreamDecoder interface {
 	// Event decodes one event, after the StreamReader has read its facts. It calls emit for each canonical event, in order; what it

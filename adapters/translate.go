@@ -39,6 +39,9 @@ func translate(req *RequestContext, native Dialect, sentModel string) (*translat
 	}
 	t := &translation{client: client, upstream: upstream, req: req}
 	for _, l := range lost {
+		if namer, ok := client.(FieldNamer); ok {
+			l.Field = namer.FieldName(l.Field)
+		}
 		if !l.Hint && !req.Lenient {
 			return nil, nil, &Error{
 				Code: CodeUnsupportedFeature, Param: l.Field,

@@ -38,7 +38,7 @@ func (f *Features) scenarios() (names []string) {
 	for _, s := range []struct {
 		name string
 		has  bool
-	}{{"text", true}, {"tools", f.Tools}, {"image", f.Images}, {"schema", f.Structured}, {"thinking", f.Thinking}} {
+	}{{"text", true}, {"tool", f.Tools}, {"tools", f.Tools}, {"image", f.Images}, {"schema", f.Structured}, {"thinking", f.Thinking}} {
 		if s.has {
 			names = append(names, s.name)
 		}

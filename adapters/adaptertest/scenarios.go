@@ -69,7 +69,7 @@ func (s *suite) native(t *testing.T, name string, in map[string]string) {
 func (s *suite) expected(t *testing.T, name string, a Answer) {
 	t.Helper()
 	switch {
-	case name == "tools" && (len(a.Calls) < 2 || a.Finish != events.FinishToolCalls),
+	case name == "tool" && len(a.Calls) != 1, name == "tools" && (len(a.Calls) < 2 || a.Finish != events.FinishToolCalls),
 		name == "thinking" && a.Thoughts == "",
 		name == "thinking" && s.f.Signatures && len(a.Signatures) == 0,
 		name == "schema" && !strings.HasPrefix(a.Text, "{"):
@@ -233,7 +233,7 @@ func Question(r *canonical.Request) string {
 			fmt.Fprintf(&b, "tool(%s) ", tool.Name)
 		}
 	}
-	if r.ToolChoice != nil {
+	if r.ToolChoice != nil && r.ToolChoice.Mode != canonical.ToolAuto {
 		mode := r.ToolChoice.Mode
 		if one {
 			mode = canonical.ToolNamed

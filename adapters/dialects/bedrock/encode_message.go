@@ -135,7 +135,7 @@ func (e *requestEncoder) cachePoint(c *canonical.Cache, field string) fields {
 	case c == nil:
 		return nil
 	case e.maker != claude && e.maker != nova:
-		e.lose(field+".cache", true)
+		e.lose(field+".cache_control", true)
 		return nil
 	}
 	point := fields{"type": "default"}
@@ -143,7 +143,7 @@ func (e *requestEncoder) cachePoint(c *canonical.Cache, field string) fields {
 	case c.TTL != "" && e.maker == claude:
 		point["ttl"] = c.TTL
 	case c.TTL != "" && c.TTL != "5m":
-		e.lose(field+".cache.ttl", true)
+		e.lose(field+".cache_control.ttl", true)
 	}
 	return fields{"cachePoint": point}
 }
