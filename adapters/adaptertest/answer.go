@@ -171,3 +171,15 @@ func compact(raw []byte) string {
 	}
 	return b.String()
 }
+
+// Words are the message of an error envelope of any dialect; empty where there is none.
+func Words(envelope []byte) string {
+	var v struct {
+		Error   struct{ Message string }
+		Message string
+	}
+	if json.Unmarshal(envelope, &v) != nil {
+		return ""
+	}
+	return v.Error.Message + v.Message
+}

@@ -3,7 +3,6 @@ package adaptertest
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -147,7 +146,7 @@ func (s *suite) translated(t *testing.T, client adapters.Codec, in map[string]st
 	}
 	s.sameQuestion(t, client, req, g.Dropped)
 	whole, err := ReadAnswer(client, []byte(g.body))
-	if err != nil || !whole.same(want) {
+	if err != nil || !whole.Same(want) {
 		t.Errorf("the client reads %+v\nof          %+v, %v", whole, want, err)
 	}
 	s.secondTurn(t, client, req, g.body)
@@ -159,7 +158,7 @@ func (s *suite) translated(t *testing.T, client adapters.Codec, in map[string]st
 	req = s.ask(t, client, in[client.Name()+".request"], true)
 	g = s.send(t.Context(), t, req)
 	streamed, err := ReadStreamed(client, req, g.Headers.Get("Content-Type"), []byte(g.body))
-	if err = cmp.Or(g.err, err); err != nil || !streamed.same(want) || fmt.Sprint(streamed.Signatures) != fmt.Sprint(whole.Signatures) {
+	if err = cmp.Or(g.err, err); err != nil || !streamed.Same(want) || fmt.Sprint(streamed.Signatures) != fmt.Sprint(whole.Signatures) {
 		t.Errorf("streamed %+v\nof       %+v, %v\n%s", streamed, want, err, g.body)
 	}
 }
@@ -176,8 +175,8 @@ func refused(t *testing.T, g got) bool {
 	return true
 }
 
-// same compares what every dialect has words for.
-func (a Answer) same(b Answer) bool {
+// Same compares what every dialect has words for.
+func (a Answer) Same(b Answer) bool {
 	return a.Text == b.Text && a.Thoughts == b.Thoughts && slices.Equal(a.Calls, b.Calls) && a.Finish == b.Finish
 }
 
@@ -207,64 +206,6 @@ func (s *suite) went(t *testing.T) *canonical.Request {
 		t.Fatalf("%v in %s", err, s.body)
 	}
 	return r
-}
-
-// Question is what a request asks for, in the words that every dialect has: what must not change in translation.
-func Question(r *canonical.Request) string {
-	var b strings.Builder
-	for _, m := range r.Messages {
-		for _, p := range m.Parts {
-			switch p.Kind {
-			case canonical.Text:
-				fmt.Fprintf(&b, "%q ", p.Text)
-			case canonical.Image, canonical.File, canonical.Audio:
-				fmt.Fprintf(&b, "media(%s%s) ", p.Media.Data, p.Media.URL)
-			case canonical.ToolCall:
-				fmt.Fprintf(&b, "call(%s%s) ", p.Call.Name, compact(p.Call.JSONArguments()))
-			case canonical.ToolResult:
-				fmt.Fprintf(&b, "result(%s) ", resultText(p.Result.Parts))
-			}
-		}
-	}
-	// Who has no word for one tool that must be called offers that one only.
-	one := r.ToolChoice != nil && (r.ToolChoice.Mode == canonical.ToolNamed || r.ToolChoice.Mode == canonical.ToolRequired && len(r.Tools) == 1)
-	for _, tool := range r.Tools {
-		if !one || r.ToolChoice.Mode != canonical.ToolNamed || tool.Name == r.ToolChoice.Name {
-			fmt.Fprintf(&b, "tool(%s) ", tool.Name)
-		}
-	}
-	if r.ToolChoice != nil && r.ToolChoice.Mode != canonical.ToolAuto {
-		mode := r.ToolChoice.Mode
-		if one {
-			mode = canonical.ToolNamed
-		}
-		fmt.Fprintf(&b, "choice(%s) ", mode)
-	}
-	if r.Format != nil {
-		fmt.Fprintf(&b, "format(%s) ", compact(r.Format.Schema))
-	}
-	if r.Reasoning != nil {
-		b.WriteString("reasoning ")
-	}
-	fmt.Fprintf(&b, "limit(%s) temperature(%s) stop(%q)", r.MaxOutputTokens, r.Temperature, r.Stop)
-	return b.String()
-}
-
-// resultText is what a tool gave back, also where it stands in a document, as Cohere has it.
-func resultText(parts []canonical.Part) string {
-	text, _ := canonical.PlainText(parts)
-	for _, p := range parts {
-		if p.Media != nil {
-			text += p.Media.Text
-		}
-	}
-	var failure struct {
-		Error string `json:"error"`
-	}
-	if json.Unmarshal([]byte(text), &failure) == nil && failure.Error != "" {
-		return failure.Error
-	}
-	return text
 }
 
 // secondTurn: the client says back what it was told, as it was told, with the results of the tools that were called. Signatures that it

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -65,8 +66,8 @@ type exchange struct {
 	kind    string // of the stream
 	status  int
 	dropped []string
-	refused []byte // our own error, where nothing went up
-	broken  error  // what ended the stream
+	refused *adapters.Error // what kept it here
+	broken  error           // what ended the stream
 }
 
 // requestOf is a client's request, as its dialect has streams asked for.
@@ -119,7 +120,7 @@ func send(t *testing.T, req *adapters.RequestContext, provider adapters.Dialect,
 	x.up, x.status, x.dropped = p.sent, resp.StatusCode, resp.Dropped
 	switch {
 	case err != nil && p.sent == "":
-		x.refused = req.Dialect.RenderError(adapters.AsError(err))
+		x.refused = adapters.AsError(err)
 	case err != nil:
 		t.Fatalf("%s to %s: %v", x.client.Name(), x.provider.Name(), err)
 	case resp.Stream == nil:
@@ -137,10 +138,13 @@ func send(t *testing.T, req *adapters.RequestContext, provider adapters.Dialect,
 	return x
 }
 
+// latency is the one thing that is another each time.
+var latency = regexp.MustCompile(`("latencyMs": ?)\d+`)
+
 // shown is what the client got, for a golden file.
 func (x *exchange) shown(t *testing.T) string {
 	if x.refused != nil {
-		return "refused: " + string(x.refused)
+		return "refused: " + string(x.client.RenderError(x.refused))
 	}
 	down := pretty(x.down)
 	if x.kind == "application/vnd.amazon.eventstream" {
@@ -149,6 +153,7 @@ func (x *exchange) shown(t *testing.T) string {
 			t.Error(err)
 		}
 	}
+	down = latency.ReplaceAllString(down, "${1}0")
 	if len(x.dropped) > 0 {
 		down = "dropped: " + strings.Join(x.dropped, ", ") + "\n" + down
 	}
@@ -158,13 +163,14 @@ func (x *exchange) shown(t *testing.T) string {
 	return down
 }
 
-// clients are the dialects that a scenario has a request of.
-func clients(in map[string]string) (names []string) {
+// of are the dialects that a scenario has a section of: request of clients, answer or error of providers.
+func of(in map[string]string, kinds ...string) (dialects []string) {
 	for name := range in {
-		if dialect, ok := strings.CutSuffix(name, ".request"); ok {
-			names = append(names, dialect)
+		dialect, kind, _ := strings.Cut(name, ".")
+		if slices.Contains(kinds, kind) && !slices.Contains(dialects, dialect) {
+			dialects = append(dialects, dialect)
 		}
 	}
-	slices.Sort(names)
-	return names
+	slices.Sort(dialects)
+	return dialects
 }

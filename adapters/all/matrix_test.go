@@ -2,7 +2,6 @@ package all
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -12,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/tollhouse/tollhouse/adapters"
@@ -36,8 +35,8 @@ func TestMatrix(t *testing.T) {
 		t.Run(scenario, func(t *testing.T) {
 			in := sections(t, path)
 			golden := &txtar.Archive{}
-			for _, client := range clients(in) {
-				for _, provider := range clients(in) {
+			for _, client := range of(in, "request") {
+				for _, provider := range of(in, "answer", "error") {
 					if client != provider {
 						pair(t, in, set.Dialect(client), set.Dialect(provider), golden)
 					}
@@ -54,7 +53,7 @@ func pair(t *testing.T, in map[string]string, client, provider adapters.Dialect,
 		name := client.Name() + " to " + provider.Name() + ", " + what
 		golden.Files = append(golden.Files, txtar.File{Name: name, Data: []byte(strings.TrimRight(text, "\n") + "\n")})
 	}
-	body, model := in[client.Name()+".request"], strings.TrimSpace(cmp.Or(in[provider.Name()+".model"], "sent"))
+	body, model := in[client.Name()+".request"], modelOf(in, provider)
 	ask := func(answer string, status int, stream bool) *exchange {
 		return send(t, requestOf(t, client, adapters.OperationChat, "", body, stream), provider, model, answer, status)
 	}
@@ -116,7 +115,7 @@ func compare(t *testing.T, path string, got *txtar.Archive) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := gocmp.Diff(string(want), string(text)); diff != "" {
+	if diff := cmp.Diff(string(want), string(text)); diff != "" {
 		t.Errorf("%s: −want +got\n%s", path, diff)
 	}
 }

@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -19,6 +20,7 @@ func (e *requestEncoder) conversation() {
 	messages := []*wireMessage{}
 	for i := range e.r.Messages {
 		m := &e.r.Messages[i]
+		e.loseIf(m.Name != "", fmt.Sprintf("messages[%d].name", i), true)
 		blocks := []fields{}
 		for k := range m.Parts {
 			blocks = append(blocks, e.part(&m.Parts[k])...)

@@ -159,6 +159,9 @@ func (e *encoder) add(content []any, p canonical.Part) []any {
 	if p.Citations != nil {
 		e.lose(p.Field+".citations", true)
 	}
+	if p.Signature != "" {
+		e.lose(p.Field+".signature", true)
+	}
 	m := p.Media
 	switch {
 	case p.Kind == canonical.Text:
