@@ -61,6 +61,7 @@ type exchange struct {
 	client, provider adapters.Codec
 	req              *adapters.RequestContext
 
+	path    string
 	up      string // the body that the provider got; empty: none
 	down    string // what the client got, a stream as its bytes
 	kind    string // of the stream
@@ -117,7 +118,7 @@ func send(t *testing.T, req *adapters.RequestContext, provider adapters.Dialect,
 		invoke = v.InvokeStream
 	}
 	resp, err := invoke(t.Context(), target, req)
-	x.up, x.status, x.dropped = p.sent, resp.StatusCode, resp.Dropped
+	x.path, x.up, x.status, x.dropped = p.path, p.sent, resp.StatusCode, resp.Dropped
 	switch {
 	case err != nil && p.sent == "":
 		x.refused = adapters.AsError(err)

@@ -10,6 +10,8 @@ var fieldNames = map[string]string{
 	"format":                  "response_format",
 	"reasoning":               "thinking",
 	"reasoning.budget_tokens": "thinking.token_budget",
+	"task":                    "input_type",
+	"dimensions":              "output_dimension",
 }
 
 // FieldName is the client's name for a member of a request.

@@ -25,6 +25,8 @@ var fieldNames = map[string]string{
 	"reasoning.show":            "generationConfig.thinkingConfig.includeThoughts",
 	"tool_choice":               "toolConfig.functionCallingConfig",
 	"tool_choice.allowed_tools": "toolConfig.functionCallingConfig.allowedFunctionNames",
+	"task":                      "taskType",
+	"dimensions":                "outputDimensionality",
 }
 
 // FieldName is the client's name for a member of a request.
