@@ -75,7 +75,7 @@ type StreamReader interface {
 	// Event reads one event, given whole: its name (may be empty) and its data (the data lines joined by \n). It says
 	// what becomes of the event's bytes, and updates the facts. It keeps nothing of data.
 	Event(name string, data []byte) (Disposition, error)
-	// End is called once, whatever ended the stream, and completes the facts: usage that was never reported is estimated.
+	// End is called once, whatever ended the stream, and completes the facts: of a usage that was never reported, what was written is estimated.
 	// It returns an error where the stream was cut short.
 	End() error
 }

@@ -187,6 +187,7 @@ func (s *streamCall) end() error {
 	}
 	s.ended = true
 	err := s.reader.End()
+	s.estimate(nil)
 	if err == nil {
 		s.final = true
 		if s.tr != nil {

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/tokens"
 	"github.com/tollhouse/tollhouse/events"
 )
 
@@ -12,14 +13,16 @@ import (
 type stream struct {
 	req   *adapters.RequestContext
 	a     answer
-	total int // bytes of content, for an estimate
+	out   tokens.Meter
 	begun bool
 	done  bool
 }
 
 // NewStreamReader reads the facts of one stream.
 func (Dialect) NewStreamReader(req *adapters.RequestContext, facts *adapters.ProviderResponse) adapters.StreamReader {
-	return &stream{req: req, a: answer{facts: facts}}
+	s := &stream{req: req, a: answer{facts: facts}}
+	s.a.out = &s.out
+	return s
 }
 
 // Event reads one chunk.
@@ -32,7 +35,7 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 		s.complete()
 		return adapters.Last, nil
 	}
-	s.a.content, s.a.bytes, s.a.hasUsage, s.a.failure = false, 0, false, nil
+	s.a.content, s.a.hasUsage, s.a.failure = false, false, nil
 	if err := s.a.read(data); err != nil {
 		return adapters.Failed, malformed(s.a.facts, fmt.Errorf("a stream event is %w", err))
 	}
@@ -43,7 +46,6 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 		return adapters.Failed, s.a.failure
 	}
 	s.a.settle()
-	s.total += s.a.bytes
 	s.begun = s.begun || s.a.content
 	switch {
 	case s.a.choices == 0 && s.a.hasUsage && !s.req.IncludeUsage:
@@ -62,7 +64,7 @@ func (s *stream) complete() {
 	f.Outcome = adapters.OutcomeSuccess
 	if f.Usage == nil {
 		f.Evidence = events.EvidenceEstimated
-		f.Usage = &events.Usage{InputTokens: s.req.EstimateInputTokens(), OutputTokens: uint64(s.total+3) / 4}
+		f.Usage = &events.Usage{OutputTokens: s.out.Tokens()}
 	}
 }
 
