@@ -95,13 +95,13 @@ func (s *streamCall) watch(d time.Duration, cause error) {
 	if d <= 0 {
 		return
 	}
+	if s.idle == nil || *s.cause.Load() != cause {
+		set := cause // the argument's own address would put it on the heap in each call
+		s.cause.Store(&set)
+	}
 	if s.idle == nil {
-		s.cause.Store(&cause)
 		s.idle = time.AfterFunc(d, func() { s.cancel(*s.cause.Load()) })
 		return
-	}
-	if *s.cause.Load() != cause {
-		s.cause.Store(&cause)
 	}
 	s.idle.Reset(d)
 }

@@ -72,7 +72,7 @@ type exchange struct {
 }
 
 // requestOf is a client's request, as its dialect has streams asked for.
-func requestOf(t *testing.T, client adapters.Dialect, op adapters.Operation, path, body string, stream bool) *adapters.RequestContext {
+func requestOf(t testing.TB, client adapters.Dialect, op adapters.Operation, path, body string, stream bool) *adapters.RequestContext {
 	t.Helper()
 	query := ""
 	switch {

@@ -88,7 +88,7 @@ func pretty(text string) string {
 	return b.String()
 }
 
-func sections(t *testing.T, path string) map[string]string {
+func sections(t testing.TB, path string) map[string]string {
 	archive, err := txtar.ParseFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 	_, _, err := jsonscan.Object(data, func(key []byte, start, end int) error {
 		switch string(key) {
 		case "type":
-			kind, _ = jsonscan.String(data[start:end])
+			kind = typeOf(data[start:end], name)
 		case "message", "delta", "error":
 			inner = [2]int{start, end}
 		case "usage":
@@ -79,6 +79,15 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 		return adapters.Content, nil
 	}
 	return s.quiet(), nil // ping, and what is newer than this
+}
+
+// typeOf is the text of an event's type: the event's name where they agree, as they do, so that none is made.
+func typeOf(quoted []byte, name string) string {
+	if len(quoted) == len(name)+2 && string(quoted[1:len(quoted)-1]) == name {
+		return name
+	}
+	kind, _ := jsonscan.String(quoted)
+	return kind
 }
 
 // quiet is what becomes of an event without content: held until content has gone out.

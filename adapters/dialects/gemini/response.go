@@ -30,9 +30,9 @@ func (a *answer) read(text []byte) error {
 		value := text[start:end]
 		switch string(key) {
 		case "responseId":
-			a.facts.ResponseID, _ = jsonscan.String(value)
+			same(&a.facts.ResponseID, value)
 		case "modelVersion":
-			a.facts.Model, _ = jsonscan.String(value)
+			same(&a.facts.Model, value)
 		case "candidates":
 			a.recognized = true
 			return each(value, a.candidate)
@@ -52,6 +52,13 @@ func (a *answer) read(text []byte) error {
 		return nil
 	})
 	return err
+}
+
+// same reads a string that every chunk repeats, and makes it once.
+func same(into *string, quoted []byte) {
+	if len(quoted) != len(*into)+2 || string(quoted[1:len(quoted)-1]) != *into {
+		*into, _ = jsonscan.String(quoted)
+	}
 }
 
 // each visits the objects of an array.

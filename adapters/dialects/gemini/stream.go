@@ -54,7 +54,11 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 		return adapters.Failed, s.a.failure
 	}
 	if s.a.usage.counted { // for who asks in the meantime
-		s.a.facts.Usage, s.a.facts.Evidence = s.a.usage.canonical(), events.EvidencePartial
+		if s.a.facts.Usage == nil {
+			s.a.facts.Usage = &events.Usage{}
+		}
+		s.a.usage.into(s.a.facts.Usage)
+		s.a.facts.Evidence = events.EvidencePartial
 	}
 	s.begun = s.begun || s.a.content
 	return s.quiet(), nil
