@@ -19,8 +19,8 @@ var costs = []struct {
 	{"openai_chat", "openai_chat", 0, 60},
 	{"anthropic_messages", "anthropic_messages", 0, 60},
 	{"gemini", "gemini", 0, 60},
-	{"openai_chat", "anthropic_messages", 17, 230},
-	{"anthropic_messages", "openai_chat", 20, 230},
+	{"openai_chat", "anthropic_messages", 2, 230},
+	{"anthropic_messages", "openai_chat", 3, 230},
 }
 
 // chunks are what is repeated of a provider's stream, what comes before and what behind.
