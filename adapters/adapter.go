@@ -63,6 +63,20 @@ type ErrorHeaders interface {
 	SetErrorHeader(h http.Header, e *Error)
 }
 
+// ErrorFramer is a Dialect whose streams have more forms than one, and an error frame for each.
+type ErrorFramer interface {
+	// RenderErrorFrameIn is RenderErrorFrame for a stream of this content type that has begun.
+	RenderErrorFrameIn(contentType string, e *Error) []byte
+}
+
+// ErrorFrame is the error that ends a broken stream of a client's dialect, of which something has been written.
+func ErrorFrame(client Dialect, contentType string, e *Error) []byte {
+	if framer, ok := client.(ErrorFramer); ok {
+		return framer.RenderErrorFrameIn(contentType, e)
+	}
+	return client.RenderErrorFrame(e)
+}
+
 // Model is one entry of a models list.
 type Model struct {
 	ID      string

@@ -17,9 +17,12 @@ type Stream struct {
 	Events []string
 }
 
-// ReadStream reads a stream out of a fixture: server-sent events as they are, or the frames of a binary event stream, a frame a line:
-// its event or exception, a colon and its payload.
+// ReadStream reads a stream out of a fixture: server-sent events as they are, the frames of a binary event stream, a frame a line:
+// its event or exception, a colon and its payload; or an array, a line a piece.
 func ReadStream(text string) Stream {
+	if strings.HasPrefix(text, "[") { // Gemini's, an element a piece
+		return Stream{"application/json", strings.SplitAfter(text, "\n")}
+	}
 	first, _, _ := strings.Cut(text, ":")
 	switch first {
 	case "", "data", "event":

@@ -131,7 +131,7 @@ func send(t *testing.T, req *adapters.RequestContext, provider adapters.Dialect,
 		for frame, err := range resp.Stream {
 			if err != nil {
 				x.broken = err
-				frame = req.Dialect.RenderErrorFrame(adapters.AsError(err)) // as ingress does
+				frame = adapters.ErrorFrame(req.Dialect, x.kind, adapters.AsError(err)) // as ingress does
 			}
 			x.down += string(frame)
 		}
