@@ -63,6 +63,20 @@ type ErrorHeaders interface {
 	SetErrorHeader(h http.Header, e *Error)
 }
 
+// ErrorFramer is a Dialect whose streams have more forms than one, and an error frame for each.
+type ErrorFramer interface {
+	// RenderErrorFrameIn is RenderErrorFrame for a stream of this content type that has begun.
+	RenderErrorFrameIn(contentType string, e *Error) []byte
+}
+
+// ErrorFrame is the error that ends a broken stream of a client's dialect, of which something has been written.
+func ErrorFrame(client Dialect, contentType string, e *Error) []byte {
+	if framer, ok := client.(ErrorFramer); ok {
+		return framer.RenderErrorFrameIn(contentType, e)
+	}
+	return client.RenderErrorFrame(e)
+}
+
 // Model is one entry of a models list.
 type Model struct {
 	ID      string
@@ -75,7 +89,7 @@ type StreamReader interface {
 	// Event reads one event, given whole: its name (may be empty) and its data (the data lines joined by \n). It says
 	// what becomes of the event's bytes, and updates the facts. It keeps nothing of data.
 	Event(name string, data []byte) (Disposition, error)
-	// End is called once, whatever ended the stream, and completes the facts: usage that was never reported is estimated.
+	// End is called once, whatever ended the stream, and completes the facts: of a usage that was never reported, what was written is estimated.
 	// It returns an error where the stream was cut short.
 	End() error
 }

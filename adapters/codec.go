@@ -28,6 +28,26 @@ type Codec interface {
 	NewStreamEncoder(req *RequestContext, facts *ProviderResponse) StreamEncoder
 }
 
+// EmbeddingsCodec is a Codec that translates embeddings, too.
+type EmbeddingsCodec interface {
+	Codec
+
+	// DecodeEmbeddingsRequest reads a client's request. The error is an *Error that names the field as the client wrote it.
+	DecodeEmbeddingsRequest(req *RequestContext) (*canonical.EmbeddingsRequest, error)
+	// EncodeEmbeddingsRequest writes the upstream's body.
+	EncodeEmbeddingsRequest(r *canonical.EmbeddingsRequest) (body []byte, lost []canonical.Loss, err error)
+	// DecodeEmbeddings reads a 2xx answer whose facts have been read.
+	DecodeEmbeddings(body []byte) (*canonical.Embeddings, error)
+	// EncodeEmbeddings writes the client's answer: id, model and usage are in the facts.
+	EncodeEmbeddings(r *canonical.Embeddings, req *RequestContext, facts *ProviderResponse) ([]byte, error)
+}
+
+// FieldNamer is a Codec whose clients write some members by other names than the canonical model has for them.
+type FieldNamer interface {
+	// FieldName is the client's name for a member of a canonical request, as a Loss names it: stop_sequences for stop.
+	FieldName(canonical string) string
+}
+
 // StreamDecoder decodes one stream.
 type StreamDecoder interface {
 	// Event decodes one event, after the StreamReader has read its facts. It calls emit for each canonical event, in order; what it
@@ -54,7 +74,20 @@ func Reaches(client Dialect, p Provider, op Operation, sentModel string) bool {
 	if native == nil || native == client {
 		return native != nil
 	}
-	_, from := client.(Codec)
-	_, to := native.(Codec)
-	return from && to && op == OperationChat
+	return translates(client, native, op)
+}
+
+// translates reports whether an operation can be taken from one dialect to another.
+func translates(client, native Dialect, op Operation) bool {
+	switch op {
+	case OperationChat:
+		_, from := client.(Codec)
+		_, to := native.(Codec)
+		return from && to
+	case OperationEmbeddings:
+		_, from := client.(EmbeddingsCodec)
+		_, to := native.(EmbeddingsCodec)
+		return from && to
+	}
+	return false
 }

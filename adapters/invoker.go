@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tollhouse/tollhouse/adapters/tokens"
 	"github.com/tollhouse/tollhouse/adapters/wire/transport"
 	"github.com/tollhouse/tollhouse/events"
 )
@@ -89,6 +90,7 @@ func (v *Invoker) Invoke(ctx context.Context, t *Target, req *RequestContext) (*
 	if err != nil {
 		return c.resp, c.failed(err)
 	}
+	body = c.veiled(body)
 	c.resp.Body, c.resp.Release = body, release
 	c.answer(body)
 	c.dress(body)
@@ -189,8 +191,33 @@ func (c *call) answer(body []byte) {
 	if err != nil || c.resp.Outcome == 0 {
 		c.resp.Outcome, c.resp.ErrorClass = OutcomeRetryable, events.ErrorMalformedResponse
 	}
-	if c.resp.Usage != nil && c.resp.Evidence == events.EvidenceEstimated && c.resp.Usage.InputTokens == 0 {
-		c.resp.Usage.InputTokens = c.req.EstimateInputTokens()
+	c.estimate(body)
+}
+
+// shortest is how long a credential must be at least to be looked for in a provider's words: a shorter one stands in many by chance.
+const shortest = 8
+
+// veiled takes the endpoint's credential out of an error answer: some providers repeat it there, and it is none of the client's.
+func (c *call) veiled(body []byte) []byte {
+	key := c.t.Endpoint.APIKey
+	if c.up.StatusCode <= 299 || len(key) < shortest || !bytes.Contains(body, []byte(key.Reveal())) {
+		return body
+	}
+	return bytes.ReplaceAll(body, []byte(key.Reveal()), []byte(key.String()))
+}
+
+// estimate completes a usage that nobody reported, of the texts that were seen: the request's, and a whole answer's. What was streamed
+// has been counted on its way.
+func (c *call) estimate(answer []byte) {
+	u := c.resp.Usage
+	if u == nil || c.resp.Evidence != events.EvidenceEstimated {
+		return
+	}
+	if u.InputTokens == 0 {
+		u.InputTokens = tokens.EstimateRequest(c.t.SentModel, c.req.Body)
+	}
+	if u.OutputTokens == 0 && c.req.Operation == OperationChat {
+		u.OutputTokens = tokens.EstimateAnswer(c.t.SentModel, answer)
 	}
 }
 

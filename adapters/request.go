@@ -65,6 +65,6 @@ type Span struct{ Start, End int }
 // Empty reports whether there is nothing in it.
 func (s Span) Empty() bool { return s.End <= s.Start }
 
-// EstimateInputTokens guesses the input from the body's size, at four bytes a token. It is for what nobody
-// will report: an attempt that the gateway did not live to settle.
+// EstimateInputTokens guesses the input from the body's size, at four bytes a token, before every attempt: it is for what nobody
+// will report, an attempt that the gateway did not live to settle. Where an answer was seen, tokens.EstimateRequest knows better.
 func (r *RequestContext) EstimateInputTokens() uint64 { return uint64(len(r.Body)+3) / 4 }

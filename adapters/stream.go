@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/tollhouse/tollhouse/adapters/wire"
+	"github.com/tollhouse/tollhouse/adapters/wire/jsonscan"
 	"github.com/tollhouse/tollhouse/events"
 )
 
@@ -76,6 +78,7 @@ func (s *streamCall) unstreamed() (*ProviderResponse, error) {
 	if err != nil {
 		return s.resp, s.failed(err)
 	}
+	body = s.veiled(body)
 	s.resp.Body, s.resp.Release = body, release
 	s.answer(body)
 	s.dress(body)
@@ -129,6 +132,9 @@ func (s *streamCall) rest() bool {
 	if !ok || len(e.Data) == 0 {
 		return false
 	}
+	if _, _, err := jsonscan.Object(e.Data, func([]byte, int, int) error { return nil }); err != nil && string(e.Data) != "[DONE]" {
+		return false // half an event says nothing, and undoes nothing of what those before it said
+	}
 	d, err := s.reader.Event(e.Name, e.Data)
 	if err != nil || d == Drop {
 		return false
@@ -166,6 +172,7 @@ func (s *streamCall) end() error {
 	}
 	s.ended = true
 	err := s.reader.End()
+	s.estimate(nil)
 	if err == nil {
 		s.final = true
 		if s.tr != nil {
@@ -324,6 +331,11 @@ func (s *streamCall) broken(err error) error {
 		}
 		if s.resp.Outcome == OutcomeSuccess || s.resp.Outcome == 0 {
 			s.resp.Outcome = OutcomeRetryable
+		}
+		if key := s.t.Endpoint.APIKey; len(key) >= shortest && strings.Contains(said.Message, key.Reveal()) {
+			veiled := *said
+			veiled.Message = strings.ReplaceAll(said.Message, key.Reveal(), key.String())
+			return &veiled
 		}
 		return err
 	case errors.Is(err, wire.ErrTooLong), errors.Is(err, wire.ErrMalformed):

@@ -15,6 +15,7 @@ type translation struct {
 	client, upstream Codec
 	req              *RequestContext // the client's
 	lost             []string
+	texts            int // of a request for embeddings
 
 	decoder StreamDecoder
 	encoder StreamEncoder
@@ -23,22 +24,19 @@ type translation struct {
 
 // translate makes the upstream's request of a client's. The error names what cannot be carried, as the client wrote it.
 func translate(req *RequestContext, native Dialect, sentModel string) (*translation, *RequestContext, error) {
-	client, from := req.Dialect.(Codec)
-	upstream, to := native.(Codec)
-	if !from || !to || req.Operation != OperationChat {
+	if !translates(req.Dialect, native, req.Operation) {
 		return nil, nil, Errorf(CodeUnsupportedFeature, "this request can not be translated from %s", req.Dialect.Name())
 	}
-	r, err := client.DecodeRequest(req)
-	if err != nil {
-		return nil, nil, err
-	}
-	r.Model, r.Stream = sentModel, req.Stream
-	body, lost, err := upstream.EncodeRequest(r)
-	if err != nil {
-		return nil, nil, err
-	}
+	client, upstream := req.Dialect.(Codec), native.(Codec)
 	t := &translation{client: client, upstream: upstream, req: req}
+	body, lost, err := t.encode(sentModel)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, l := range lost {
+		if namer, ok := client.(FieldNamer); ok {
+			l.Field = namer.FieldName(l.Field)
+		}
 		if !l.Hint && !req.Lenient {
 			return nil, nil, &Error{
 				Code: CodeUnsupportedFeature, Param: l.Field,
@@ -60,6 +58,24 @@ func translate(req *RequestContext, native Dialect, sentModel string) (*translat
 	return t, up, nil
 }
 
+// encode writes the upstream's body of the client's request.
+func (t *translation) encode(sentModel string) (body []byte, lost []canonical.Loss, err error) {
+	if t.req.Operation == OperationEmbeddings {
+		r, err := t.client.(EmbeddingsCodec).DecodeEmbeddingsRequest(t.req)
+		if err != nil {
+			return nil, nil, err
+		}
+		r.Model, t.texts = sentModel, len(r.Inputs)
+		return t.upstream.(EmbeddingsCodec).EncodeEmbeddingsRequest(r)
+	}
+	r, err := t.client.DecodeRequest(t.req)
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Model, r.Stream = sentModel, t.req.Stream
+	return t.upstream.EncodeRequest(r)
+}
+
 // upstreamOf is what of a client's header a provider of another dialect may see: nothing that only its own dialect knows.
 func upstreamOf(client http.Header) http.Header {
 	h := http.Header{"Content-Type": {"application/json"}}
@@ -73,6 +89,16 @@ func upstreamOf(client http.Header) http.Header {
 
 // answer translates a whole 2xx answer whose facts have been read.
 func (t *translation) answer(body []byte, facts *ProviderResponse) ([]byte, error) {
+	if t.req.Operation == OperationEmbeddings {
+		r, err := t.upstream.(EmbeddingsCodec).DecodeEmbeddings(body)
+		if err != nil {
+			return nil, err
+		}
+		if len(r.Vectors) != t.texts {
+			return nil, Errorf(CodeUpstreamError, "the provider made %d vectors of %d texts", len(r.Vectors), t.texts)
+		}
+		return t.client.(EmbeddingsCodec).EncodeEmbeddings(r, t.req, facts)
+	}
 	r, err := t.upstream.DecodeAnswer(body)
 	if err != nil {
 		return nil, err

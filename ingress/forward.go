@@ -144,7 +144,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request, result *actors.F
 		if err != nil {
 			e := adapters.AsError(err)
 			s.metrics.broken.Inc()
-			frame = dialect.RenderErrorFrame(e)
+			frame = adapters.ErrorFrame(dialect, w.Header().Get("Content-Type"), e)
 		}
 		// A deadline holds for a while: it is moved when a tenth of it has passed, not for every frame.
 		if now := s.o.Now(); deadline.Sub(now) < write*9/10 {
@@ -172,5 +172,6 @@ func (s *Server) streamPanicked(w http.ResponseWriter, dialect adapters.Dialect,
 	s.o.Logger.Error("a stream panicked", "panic", p)
 	s.metrics.broken.Inc()
 	s.deadline(w)
-	_, _ = w.Write(dialect.RenderErrorFrame(adapters.Errorf(adapters.CodeInternal, "the gateway could not handle the request")))
+	e := adapters.Errorf(adapters.CodeInternal, "the gateway could not handle the request")
+	_, _ = w.Write(adapters.ErrorFrame(dialect, w.Header().Get("Content-Type"), e))
 }

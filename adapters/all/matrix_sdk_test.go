@@ -232,3 +232,75 @@ func withoutDropped(text string) string {
 	}
 	return text
 }
+
+// unknownToSDKs are members of requests that vendors of the family have and the SDK's own types do not.
+var unknownToSDKs = map[string]string{"reasoning_content": "DeepSeek's, and others'"}
+
+// TestTheSDKsKnowWhatGoesUp reads every golden request to a provider with the types that its official SDK sends: written again, nothing is
+// missing that stood in it.
+func TestTheSDKsKnowWhatGoesUp(t *testing.T) {
+	types := map[string]func() any{
+		"openai_chat":        func() any { return &openai.ChatCompletionNewParams{} },
+		"anthropic_messages": func() any { return &anthropic.MessageNewParams{} },
+	}
+	goldens, _ := filepath.Glob("testdata/matrix/golden/*.txtar")
+	read := 0
+	for _, path := range goldens {
+		for name, text := range sections(t, path) {
+			pair, up := strings.CutSuffix(name, ", up")
+			_, provider, _ := strings.Cut(pair, " to ")
+			make, known := types[provider]
+			if !up || !known || strings.TrimSpace(text) == "" {
+				continue
+			}
+			params := make()
+			decode(t, text, params)
+			again, err := json.Marshal(params)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var sent, kept any
+			decode(t, text, &sent)
+			decode(t, string(again), &kept)
+			for _, lost := range missing("", sent, kept) {
+				t.Errorf("%s, %s: the SDK does not know %s", filepath.Base(path), name, lost)
+			}
+			read++
+		}
+	}
+	if read < 40 {
+		t.Errorf("only %d requests were read", read)
+	}
+}
+
+// missing are the paths of what stands in a and not in b.
+func missing(at string, a, b any) (lost []string) {
+	switch a := a.(type) {
+	case map[string]any:
+		b, _ := b.(map[string]any)
+		for name, value := range a {
+			if _, ok := unknownToSDKs[name]; ok {
+				continue
+			}
+			if inner, ok := b[name]; !ok {
+				lost = append(lost, at+"."+name)
+			} else {
+				lost = append(lost, missing(at+"."+name, value, inner)...)
+			}
+		}
+	case []any:
+		b, _ := b.([]any)
+		for i, value := range a {
+			if i >= len(b) {
+				lost = append(lost, at+"[]")
+				break
+			}
+			lost = append(lost, missing(at, value, b[i])...)
+		}
+	default:
+		if a != b {
+			lost = append(lost, at)
+		}
+	}
+	return lost
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"unicode/utf8"
 )
 
 // Marshal writes v as JSON without escaping what HTML would need: a prompt stays as it was written. v is one of the encoders' own
@@ -68,4 +69,54 @@ func PlainText(parts []Part) (text string, others []PartKind) {
 		}
 	}
 	return b.String(), others
+}
+
+const hexDigits = "0123456789abcdef"
+
+// AppendString appends s as a JSON string, as Marshal writes one: it is for what is written chunk by chunk.
+func AppendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		if c := s[i]; c < utf8.RuneSelf {
+			if c >= ' ' && c != '"' && c != '\\' {
+				i++
+				continue
+			}
+			dst = append(dst, s[from:i]...)
+			switch c {
+			case '"', '\\':
+				dst = append(dst, '\\', c)
+			case '\b':
+				dst = append(dst, '\\', 'b')
+			case '\f':
+				dst = append(dst, '\\', 'f')
+			case '\n':
+				dst = append(dst, '\\', 'n')
+			case '\r':
+				dst = append(dst, '\\', 'r')
+			case '\t':
+				dst = append(dst, '\\', 't')
+			default:
+				dst = append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+			}
+			i++
+			from = i
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			dst = append(append(dst, s[from:i]...), `\ufffd`...)
+		case r == '\u2028', r == '\u2029': // no JavaScript would take them
+			dst = append(append(dst, s[from:i]...), `\u202`...)
+			dst = append(dst, hexDigits[r&15])
+		default:
+			i += size
+			continue
+		}
+		i += size
+		from = i
+	}
+	return append(append(dst, s[from:]...), '"')
 }

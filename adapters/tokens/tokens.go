@@ -1,8 +1,14 @@
-// Package tokens estimates how many tokens a text is, for what no provider reports: a stream that was cut, an attempt that nobody
-// lived to settle. An estimate is marked as one in the books.
+// Package tokens estimates how many tokens a text is, for what no provider reports: a stream that was cut, an answer without usage. An
+// estimate is marked as one in the books.
 //
-// It is not for the hot path: the first call loads a vocabulary (some tens of milliseconds, and some 10 MB that stay), and each call
-// reads the text. The work is bounded whatever the text's size.
+// What is at hand whole, a prompt or an answer, is estimated by a tokenizer when it turns out to be needed: the first call loads a
+// vocabulary (some tens of milliseconds, and some 10 MB that stay), and each call reads two KiB of a body's texts at most, half a
+// millisecond's work. What is streamed is counted on its way by a Meter, which keeps none of it: it counts characters by their kind, by
+// what the tokenizer makes of each on average.
+//
+// Over recorded traffic, half of the prompts of OpenAI's are estimated within 15 % of what was reported, of all providers' answers within
+// 20 %, and nine of ten within 70 % of it; the meter is within 5 % of the tokenizer for half of the answers and within 10 % for nine of
+// ten. What providers write around prompts and nobody sees, and media, are not in the estimates. TestErrorOverRecordings holds this.
 package tokens
 
 import (

@@ -2,9 +2,11 @@ package anthropic
 
 import (
 	"encoding/json"
+	"errors"
 
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/canonical"
+	"github.com/tollhouse/tollhouse/adapters/wire/jsonscan"
 	"github.com/tollhouse/tollhouse/events"
 )
 
@@ -15,6 +17,7 @@ type decoder struct {
 	index   int // of the last part begun
 	stop    events.FinishReason
 	stopSeq string
+	said    canonical.Event // the one that is being emitted: most are deltas
 }
 
 // NewStreamDecoder decodes one stream of events.
@@ -40,6 +43,13 @@ func (d *decoder) Event(_ string, data []byte, emit func(*canonical.Event)) erro
 	if len(data) == 0 {
 		return nil
 	}
+	if text, ok := words(data); ok {
+		if text != "" {
+			d.said = canonical.Event{Kind: canonical.PartDelta, Index: d.index, Text: text}
+			emit(&d.said)
+		}
+		return nil
+	}
 	var e streamEvent
 	if err := json.Unmarshal(data, &e); err != nil {
 		return err
@@ -61,6 +71,34 @@ func (d *decoder) Event(_ string, data []byte, emit func(*canonical.Event)) erro
 	}
 	return nil
 }
+
+// words reads what most events are, a delta of text alone, without what encoding/json leaves behind for each.
+func words(data []byte) (text string, ok bool) {
+	isDelta := false
+	err := jsonscan.Members(data, 0, func(key []byte, start, end int) error {
+		value := data[start:end]
+		switch string(key) {
+		case "type":
+			isDelta = string(value) == `"content_block_delta"`
+		case "delta":
+			return jsonscan.Members(value, 0, func(key []byte, start, end int) error {
+				switch string(key) {
+				case "type":
+				case "text", "partial_json", "thinking":
+					text, ok = jsonscan.String(value[start:end])
+				default:
+					return errMore
+				}
+				return nil
+			})
+		}
+		return nil
+	})
+	return text, ok && isDelta && err == nil
+}
+
+// errMore ends the look at an event that is not text alone.
+var errMore = errors.New("there is more to it")
 
 func (d *decoder) begin(raw json.RawMessage, emit func(*canonical.Event)) error {
 	p, err := decodeBlock("content_block", raw)

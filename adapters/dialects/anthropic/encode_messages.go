@@ -46,6 +46,8 @@ func (e *encoder) blocks(parts []canonical.Part) []json.RawMessage {
 			continue
 		}
 		e.lose(p.Citations != nil && p.Dialect != Name, p.Field+".annotations", true)
+		e.lose(p.Signature != "", p.Field+".signature", true) // Gemini's: nobody else knows it
+		e.lose(p.Media != nil && p.Media.Detail != "" && p.Media.Detail != "auto", p.Field+".detail", true)
 		raw, ok := encodeBlock(p)
 		if !ok {
 			e.lose(true, p.Field, false)

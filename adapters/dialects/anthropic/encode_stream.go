@@ -2,6 +2,7 @@ package anthropic
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/canonical"
@@ -40,12 +41,9 @@ type blockEvent struct {
 }
 
 type delta struct {
-	Type        string          `json:"type"`
-	Text        *string         `json:"text,omitempty"`
-	PartialJSON *string         `json:"partial_json,omitempty"`
-	Thinking    *string         `json:"thinking,omitempty"`
-	Signature   string          `json:"signature,omitempty"`
-	Citation    json.RawMessage `json:"citation,omitempty"`
+	Type      string          `json:"type"`
+	Signature string          `json:"signature,omitempty"`
+	Citation  json.RawMessage `json:"citation,omitempty"`
 }
 
 // Event writes what one event says. Another choice than the first has no place here.
@@ -89,13 +87,21 @@ func (e *streamEncoder) begin(dst []byte, p *canonical.Part) []byte {
 	e.kind = p.Kind
 	dst = frame(dst, "content_block_start", blockEvent{Type: "content_block_start", Index: e.block, Block: raw})
 	if p.Kind == canonical.ToolCall && p.Call.Arguments != "" {
-		return e.send(dst, delta{Type: "input_json_delta", PartialJSON: &p.Call.Arguments})
+		return e.more(dst, `"input_json_delta","partial_json":`, p.Call.Arguments)
 	}
 	return dst
 }
 
 func (e *streamEncoder) send(dst []byte, d delta) []byte {
 	return frame(dst, "content_block_delta", blockEvent{Type: "content_block_delta", Index: e.block, Delta: d})
+}
+
+// more writes what most events are, as send would: without what encoding/json leaves behind for each.
+func (e *streamEncoder) more(dst []byte, kind, text string) []byte {
+	dst = append(dst, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":"...)
+	dst = strconv.AppendInt(dst, int64(e.block), 10)
+	dst = append(append(dst, `,"delta":{"type":`...), kind...)
+	return append(canonical.AppendString(dst, text), "}}\n\n"...)
 }
 
 func (e *streamEncoder) delta(dst []byte, ev *canonical.Event) []byte {
@@ -105,11 +111,11 @@ func (e *streamEncoder) delta(dst []byte, ev *canonical.Event) []byte {
 	if ev.Text != "" {
 		switch e.kind {
 		case canonical.Text, canonical.Refusal:
-			dst = e.send(dst, delta{Type: "text_delta", Text: &ev.Text})
+			dst = e.more(dst, `"text_delta","text":`, ev.Text)
 		case canonical.Thinking:
-			dst = e.send(dst, delta{Type: "thinking_delta", Thinking: &ev.Text})
+			dst = e.more(dst, `"thinking_delta","thinking":`, ev.Text)
 		case canonical.ToolCall:
-			dst = e.send(dst, delta{Type: "input_json_delta", PartialJSON: &ev.Text})
+			dst = e.more(dst, `"input_json_delta","partial_json":`, ev.Text)
 		}
 	}
 	switch p := ev.Part; {

@@ -108,7 +108,7 @@ func finish(native string) events.FinishReason {
 }
 
 // message takes the facts of a message object: a whole answer, or what opens a stream.
-func message(text []byte, start int, facts *adapters.ProviderResponse, u *usage) (isMessage bool, failure *adapters.Error, content int, err error) {
+func message(text []byte, start int, facts *adapters.ProviderResponse, u *usage) (isMessage bool, failure *adapters.Error, err error) {
 	err = jsonscan.Members(text, start, func(key []byte, start, end int) error {
 		value := text[start:end]
 		switch string(key) {
@@ -117,7 +117,7 @@ func message(text []byte, start int, facts *adapters.ProviderResponse, u *usage)
 		case "model":
 			facts.Model, _ = jsonscan.String(value)
 		case "content":
-			isMessage, content = true, end-start
+			isMessage = true
 		case "stop_reason":
 			if native, ok := jsonscan.String(value); ok {
 				facts.NativeFinishReason, facts.FinishReason = native, finish(native)
@@ -133,7 +133,7 @@ func message(text []byte, start int, facts *adapters.ProviderResponse, u *usage)
 		}
 		return nil
 	})
-	return isMessage, failure, content, err
+	return isMessage, failure, err
 }
 
 // ReadAnswer reads a buffered answer.
@@ -143,7 +143,7 @@ func (Dialect) ReadAnswer(op adapters.Operation, body []byte, facts *adapters.Pr
 		return err
 	}
 	var u usage
-	isMessage, failure, content, err := message(body, start, facts, &u)
+	isMessage, failure, err := message(body, start, facts, &u)
 	if err != nil || failure != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (Dialect) ReadAnswer(op adapters.Operation, body []byte, facts *adapters.Pr
 		facts.Usage, facts.Evidence = u.canonical(), events.EvidenceReported
 	default:
 		facts.Evidence = events.EvidenceEstimated
-		facts.Usage = &events.Usage{OutputTokens: uint64(content+3) / 4}
+		facts.Usage = &events.Usage{} // the invoker has the texts
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/tokens"
 	"github.com/tollhouse/tollhouse/adapters/wire/jsonscan"
 	"github.com/tollhouse/tollhouse/events"
 )
@@ -14,7 +15,7 @@ type stream struct {
 	req   *adapters.RequestContext
 	facts *adapters.ProviderResponse
 	usage usage
-	total int // bytes of deltas, for an estimate
+	out   tokens.Meter
 	begun bool
 	ended bool // message_delta gave the last count
 	done  bool
@@ -36,7 +37,7 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 	_, _, err := jsonscan.Object(data, func(key []byte, start, end int) error {
 		switch string(key) {
 		case "type":
-			kind, _ = jsonscan.String(data[start:end])
+			kind = typeOf(data[start:end], name)
 		case "message", "delta", "error":
 			inner = [2]int{start, end}
 		case "usage":
@@ -51,13 +52,13 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 	switch kind {
 	case "message_start":
 		if len(object) > 0 && object[0] == '{' {
-			_, _, _, err = message(object, 0, s.facts, &s.usage)
+			_, _, err = message(object, 0, s.facts, &s.usage)
 		}
 		return s.quiet(), err
 	case "message_delta":
 		s.begun, s.ended = true, true
 		if len(object) > 0 && object[0] == '{' {
-			if _, _, _, err := message(object, 0, s.facts, &s.usage); err != nil {
+			if _, _, err := message(object, 0, s.facts, &s.usage); err != nil {
 				return adapters.Failed, err
 			}
 		}
@@ -74,10 +75,19 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 		return adapters.Failed, readError(object, s.facts)
 	case "content_block_start", "content_block_delta", "content_block_stop":
 		s.begun = true
-		s.total += len(object)
+		s.out.JSON(object)
 		return adapters.Content, nil
 	}
 	return s.quiet(), nil // ping, and what is newer than this
+}
+
+// typeOf is the text of an event's type: the event's name where they agree, as they do, so that none is made.
+func typeOf(quoted []byte, name string) string {
+	if len(quoted) == len(name)+2 && string(quoted[1:len(quoted)-1]) == name {
+		return name
+	}
+	kind, _ := jsonscan.String(quoted)
+	return kind
 }
 
 // quiet is what becomes of an event without content: held until content has gone out.
@@ -95,11 +105,11 @@ func (s *stream) complete() {
 	case s.usage.seen && s.ended:
 		f.Usage, f.Evidence = s.usage.canonical(), events.EvidenceReported
 	case s.usage.seen: // message_start has the input; the output is what came
-		s.usage.output = max(s.usage.output, uint64(s.total+3)/4)
+		s.usage.output = max(s.usage.output, s.out.Tokens())
 		f.Usage, f.Evidence = s.usage.canonical(), events.EvidencePartial
 	default:
 		f.Evidence = events.EvidenceEstimated
-		f.Usage = &events.Usage{InputTokens: s.req.EstimateInputTokens(), OutputTokens: uint64(s.total+3) / 4}
+		f.Usage = &events.Usage{OutputTokens: s.out.Tokens()}
 	}
 }
 

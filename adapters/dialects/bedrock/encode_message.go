@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -19,6 +20,7 @@ func (e *requestEncoder) conversation() {
 	messages := []*wireMessage{}
 	for i := range e.r.Messages {
 		m := &e.r.Messages[i]
+		e.loseIf(m.Name != "", fmt.Sprintf("messages[%d].name", i), true)
 		blocks := []fields{}
 		for k := range m.Parts {
 			blocks = append(blocks, e.part(&m.Parts[k])...)
@@ -135,7 +137,7 @@ func (e *requestEncoder) cachePoint(c *canonical.Cache, field string) fields {
 	case c == nil:
 		return nil
 	case e.maker != claude && e.maker != nova:
-		e.lose(field+".cache", true)
+		e.lose(field+".cache_control", true)
 		return nil
 	}
 	point := fields{"type": "default"}
@@ -143,7 +145,7 @@ func (e *requestEncoder) cachePoint(c *canonical.Cache, field string) fields {
 	case c.TTL != "" && e.maker == claude:
 		point["ttl"] = c.TTL
 	case c.TTL != "" && c.TTL != "5m":
-		e.lose(field+".cache.ttl", true)
+		e.lose(field+".cache_control.ttl", true)
 	}
 	return fields{"cachePoint": point}
 }

@@ -124,7 +124,7 @@ func (e *requestEncoder) absent() {
 	e.loseIf(given(r.MinP), "min_p", false)
 	e.loseIf(given(r.FrequencyPenalty), "frequency_penalty", false)
 	e.loseIf(given(r.PresencePenalty), "presence_penalty", false)
-	e.loseIf(given(r.Seed), "seed", false)
+	e.loseIf(given(r.Seed), "seed", true)
 	e.loseIf(isOn(r.Logprobs), "logprobs", false)
 	e.loseIf(given(r.TopLogprobs), "top_logprobs", false)
 	e.loseIf(r.Verbosity != "", "verbosity", false)

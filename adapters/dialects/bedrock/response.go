@@ -44,7 +44,7 @@ func (Dialect) ReadAnswer(op adapters.Operation, body []byte, facts *adapters.Pr
 	if u.seen {
 		facts.Usage, facts.Evidence = u.canonical(), events.EvidenceReported
 	} else {
-		facts.Usage, facts.Evidence = &events.Usage{OutputTokens: uint64(output+3) / 4}, events.EvidenceEstimated
+		facts.Usage, facts.Evidence = &events.Usage{}, events.EvidenceEstimated // the invoker has the texts
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func TestReadAnswer(t *testing.T) {
 			Outcome: adapters.OutcomeSuccess, Evidence: events.EvidenceReported, Model: "arn:x", Usage: &events.Usage{InputTokens: 1, OutputTokens: 1},
 		}, false},
 		"no usage": {"", `{` + output + `}`, adapters.ProviderResponse{
-			Outcome: adapters.OutcomeSuccess, Evidence: events.EvidenceEstimated, Usage: &events.Usage{OutputTokens: 15},
+			Outcome: adapters.OutcomeSuccess, Evidence: events.EvidenceEstimated, Usage: &events.Usage{},
 		}, false},
 		"a count":          {adapters.OperationCountTokens, `{"inputTokens": 18}`, adapters.ProviderResponse{Outcome: adapters.OutcomeSuccess, Evidence: events.EvidenceNone}, false},
 		"not a count":      {adapters.OperationCountTokens, `{` + output + `}`, adapters.ProviderResponse{}, true},

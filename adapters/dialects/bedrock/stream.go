@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/tokens"
 	"github.com/tollhouse/tollhouse/adapters/wire/jsonscan"
 	"github.com/tollhouse/tollhouse/events"
 )
@@ -14,7 +15,7 @@ type stream struct {
 	req     *adapters.RequestContext
 	facts   *adapters.ProviderResponse
 	usage   usage
-	total   int // bytes of deltas, for an estimate
+	out     tokens.Meter
 	begun   bool
 	stopped bool // messageStop: the answer is whole, its usage still to come
 	done    bool
@@ -35,7 +36,7 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 		value := data[start:end]
 		switch string(key) {
 		case "delta", "start":
-			s.total += len(value) // the member p beside it only pads the frame, to hide how long the text is
+			s.out.JSON(value) // the member p beside it only pads the frame, to hide how long the text is
 		case "stopReason":
 			readStop(value, s.facts)
 		case "usage":
@@ -74,7 +75,7 @@ func (s *stream) complete() {
 		return
 	}
 	s.facts.Evidence = events.EvidenceEstimated
-	s.facts.Usage = &events.Usage{InputTokens: s.req.EstimateInputTokens(), OutputTokens: uint64(s.total+3) / 4}
+	s.facts.Usage = &events.Usage{OutputTokens: s.out.Tokens()}
 }
 
 // End completes the facts. Usage comes behind the answer's end: a stream that loses it there has still answered, and its usage is

@@ -18,7 +18,7 @@ func TestStreams(t *testing.T) {
 	begin := []step{{"messageStart", `{"role":"assistant"}`}, {"contentBlockDelta", `{"contentBlockIndex":0,"delta":{"text":"hello"},"p":"abcdefghijklmnop"}`}}
 	stop := []step{{"contentBlockStop", `{"contentBlockIndex":0}`}, {"messageStop", `{"stopReason":"end_turn"}`}}
 	metadata := step{"metadata", `{"usage":{"inputTokens":5,"outputTokens":2,"totalTokens":17,"cacheReadInputTokens":10}}`}
-	estimated := &events.Usage{InputTokens: 2, OutputTokens: 4} // of a body of 8 bytes, and of {"text":"hello"}
+	estimated := &events.Usage{OutputTokens: 1} // of {"text":"hello"}; the input is the invoker's to estimate
 	for name, c := range map[string]struct {
 		steps []step
 		last  adapters.Disposition
@@ -43,10 +43,10 @@ func TestStreams(t *testing.T) {
 			Outcome: adapters.OutcomeRetryable, ErrorClass: events.ErrorOverloaded, Evidence: events.EvidenceEstimated, Usage: estimated,
 		}, adapters.CodeOverloaded, "busy"},
 		"invalid": {[]step{{"validationException", `{"message":"no"}`}}, adapters.Failed, adapters.ProviderResponse{
-			Outcome: adapters.OutcomeTerminal, ErrorClass: events.ErrorInvalidRequest, Evidence: events.EvidenceEstimated, Usage: &events.Usage{InputTokens: 2},
+			Outcome: adapters.OutcomeTerminal, ErrorClass: events.ErrorInvalidRequest, Evidence: events.EvidenceEstimated, Usage: &events.Usage{},
 		}, adapters.CodeUpstreamError, "no"},
 		"an error of no model": {[]step{{"error:InternalFailure", `it broke`}}, adapters.Failed, adapters.ProviderResponse{
-			Outcome: adapters.OutcomeRetryable, ErrorClass: events.ErrorOverloaded, Evidence: events.EvidenceEstimated, Usage: &events.Usage{InputTokens: 2},
+			Outcome: adapters.OutcomeRetryable, ErrorClass: events.ErrorOverloaded, Evidence: events.EvidenceEstimated, Usage: &events.Usage{},
 		}, adapters.CodeOverloaded, "it broke"},
 		"not JSON": {append(begin, step{"contentBlockDelta", `{`}), adapters.Failed, adapters.ProviderResponse{
 			Outcome: adapters.OutcomeRetryable, ErrorClass: events.ErrorMalformedResponse, Evidence: events.EvidenceEstimated, Usage: estimated,

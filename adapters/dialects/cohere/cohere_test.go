@@ -89,7 +89,7 @@ func TestReadAnswer(t *testing.T) {
 			op:      adapters.OperationChat,
 			body:    `{"message":{"content":[{"type":"text","text":"12345678"}]},"finish_reason":"COMPLETE"}`,
 			outcome: adapters.OutcomeSuccess, finish: events.FinishStop, evidence: events.EvidenceEstimated,
-			usage: &events.Usage{OutputTokens: 2},
+			usage: &events.Usage{}, // the invoker's to estimate
 		},
 		"an image embedded": {
 			op: adapters.OperationEmbeddings, body: `{"id":"1","embeddings":{"float":[[1]]},"meta":{"billed_units":{"input_tokens":3,"image_tokens":70}}}`,
@@ -147,7 +147,7 @@ func TestDispositions(t *testing.T) {
 		"whole":               {[]string{"", startFrame, wordFrame, endFrame, "[DONE]"}, "OOCCL", events.EvidenceReported, 2, ""},
 		"no [DONE]":           {[]string{startFrame, wordFrame, endFrame}, "OCC", events.EvidenceReported, 2, ""},
 		"only a plan":         {[]string{startFrame, planFrame}, "OC", events.EvidenceEstimated, 1, "ended before"},
-		"cut":                 {[]string{startFrame, wordFrame, wordFrame}, "OCC", events.EvidenceEstimated, 2, "ended before"},
+		"cut":                 {[]string{startFrame, wordFrame, wordFrame}, "OCC", events.EvidenceEstimated, 1, "ended before"},
 		"[DONE] too soon":     {[]string{startFrame, wordFrame, "[DONE]"}, "OCF", events.EvidenceEstimated, 1, "ended before"},
 		"an error at once":    {[]string{startFrame, errorFrame}, "OF", events.EvidenceEstimated, 0, "it broke"},
 		"an error envelope":   {[]string{startFrame, `{"id":"1","message":"it broke"}`}, "OF", events.EvidenceEstimated, 0, "it broke"},

@@ -79,11 +79,7 @@ func (Dialect) ReadAnswer(op adapters.Operation, body []byte, facts *adapters.Pr
 	if u := a.usage.reported(); u != nil {
 		facts.Usage, facts.Evidence = u, events.EvidenceReported
 	} else if hasPayload {
-		facts.Usage, facts.Evidence = &events.Usage{}, events.EvidenceEstimated
-		if op == adapters.OperationChat {
-			n := textLength(body[a.payload[0]:a.payload[1]])
-			facts.Usage.OutputTokens = uint64(n+3) / 4
-		}
+		facts.Usage, facts.Evidence = &events.Usage{}, events.EvidenceEstimated // the invoker has the texts
 	}
 	if a.isError {
 		failed(facts, facts.NativeFinishReason, a.failure)
@@ -91,37 +87,4 @@ func (Dialect) ReadAnswer(op adapters.Operation, body []byte, facts *adapters.Pr
 	}
 	facts.Outcome = adapters.OutcomeSuccess
 	return nil
-}
-
-// textLength is how many bytes of a message or a delta the model wrote, for an estimate: the rest is the format's.
-func textLength(value []byte) int {
-	if len(value) == 0 {
-		return 0
-	}
-	n := 0
-	switch value[0] {
-	case '{':
-		_ = jsonscan.Members(value, 0, func(key []byte, start, end int) error {
-			inner := value[start:end]
-			switch string(key) {
-			case "text", "thinking", "tool_plan", "arguments", "name":
-				if inner[0] == '"' {
-					n += len(inner) - len(`""`)
-				}
-			case "message", "content", "tool_calls", "function":
-				if inner[0] == '"' {
-					n += len(inner) - len(`""`)
-				} else {
-					n += textLength(inner)
-				}
-			}
-			return nil
-		})
-	case '[':
-		_ = jsonscan.Elements(value, 0, func(start, end int) error {
-			n += textLength(value[start:end])
-			return nil
-		})
-	}
-	return n
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/tokens"
 	"github.com/tollhouse/tollhouse/adapters/wire/jsonscan"
 	"github.com/tollhouse/tollhouse/events"
 )
@@ -14,7 +15,7 @@ type stream struct {
 	req   *adapters.RequestContext
 	facts *adapters.ProviderResponse
 	a     answer
-	total int // bytes of deltas, for an estimate
+	out   tokens.Meter
 	begun bool
 	done  bool
 }
@@ -40,7 +41,7 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 	case "content-start", "content-delta", "content-end", "tool-plan-delta", "tool-call-start", "tool-call-delta", "tool-call-end",
 		"citation-start", "citation-end":
 		s.begun = true
-		s.total += textLength(delta)
+		s.out.JSON(delta)
 		return adapters.Content, nil
 	case "message-end":
 		s.begun = true
@@ -124,7 +125,7 @@ func (s *stream) complete() {
 		return
 	}
 	s.facts.Evidence = events.EvidenceEstimated
-	s.facts.Usage = &events.Usage{InputTokens: s.req.EstimateInputTokens(), OutputTokens: uint64(s.total+3) / 4}
+	s.facts.Usage = &events.Usage{OutputTokens: s.out.Tokens()}
 }
 
 // End completes the facts. A stream that has given its finish reason has said all, with or without [DONE].

@@ -128,6 +128,13 @@ func (e *encoder) result(p *canonical.Part) ([]part, error) {
 		in := &r.Parts[i]
 		switch in.Kind {
 		case canonical.Image, canonical.Audio, canonical.Video, canonical.File:
+			if in.Media.Text != "" { // a document of words, as Cohere has results: it is what was said
+				said = append(said, in.Media.Text)
+				if in.Media.Title != "" {
+					e.lose(in.Field+".title", true)
+				}
+				continue
+			}
 			m := e.media(in)
 			switch {
 			case m == nil:

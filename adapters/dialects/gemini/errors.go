@@ -84,8 +84,16 @@ func (Dialect) RenderError(e *adapters.Error) []byte {
 	return raw
 }
 
-// RenderErrorFrame writes the envelope as an event. A client that reads an array instead of events gets a line that is no JSON, and
-// knows by that, too, that its answer is not whole: the frame cannot know which of the two it goes into.
+// RenderErrorFrameIn writes the envelope as an event, or as the last element of an array: behind the one before, whose comma came with it
+// only if another followed.
+func (d Dialect) RenderErrorFrameIn(contentType string, e *adapters.Error) []byte {
+	if strings.HasPrefix(contentType, "application/json") {
+		return append(append([]byte(",\n"), d.RenderError(e)...), "\n]\n"...)
+	}
+	return d.RenderErrorFrame(e)
+}
+
+// RenderErrorFrame writes the envelope as an event.
 func (d Dialect) RenderErrorFrame(e *adapters.Error) []byte {
 	return append(append([]byte("data: "), d.RenderError(e)...), "\r\n\r\n"...)
 }

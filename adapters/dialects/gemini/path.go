@@ -1,6 +1,7 @@
 package gemini
 
 import (
+	"bytes"
 	"net/url"
 	"strings"
 
@@ -48,6 +49,8 @@ func Method(req *adapters.RequestContext) string {
 	switch {
 	case req.Operation == adapters.OperationCountTokens:
 		return countTokens
+	case req.Operation == adapters.OperationEmbeddings && bytes.HasPrefix(req.Body, batch):
+		return batchEmbedContents
 	case req.Operation == adapters.OperationEmbeddings:
 		return embedContent
 	case req.Stream:

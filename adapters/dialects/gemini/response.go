@@ -2,6 +2,7 @@ package gemini
 
 import (
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/tokens"
 	"github.com/tollhouse/tollhouse/adapters/wire/jsonscan"
 	"github.com/tollhouse/tollhouse/events"
 )
@@ -10,28 +11,28 @@ import (
 type answer struct {
 	facts   *adapters.ProviderResponse
 	usage   usage
-	calls   bool   // the first candidate calls a function
-	blocked bool   // the prompt was
-	begun   uint64 // a bit for each candidate that was seen
-	ended   uint64 // and for each that has its finish reason
+	calls   bool          // the first candidate calls a function
+	blocked bool          // the prompt was
+	out     *tokens.Meter // counts what is written; nil for a whole answer
+	begun   uint64        // a bit for each candidate that was seen
+	ended   uint64        // and for each that has its finish reason
 
 	// Of what was read last:
 	recognized bool // it is an answer
 	content    bool // it has parts, or an end
-	bytes      int  // of content, for an estimate
 	failure    *adapters.Error
 }
 
 // read takes the facts of one object: a whole answer, or a stream's chunk.
 func (a *answer) read(text []byte) error {
-	a.recognized, a.content, a.bytes, a.failure = false, false, 0, nil
+	a.recognized, a.content, a.failure = false, false, nil
 	_, _, err := jsonscan.Object(text, func(key []byte, start, end int) error {
 		value := text[start:end]
 		switch string(key) {
 		case "responseId":
-			a.facts.ResponseID, _ = jsonscan.String(value)
+			same(&a.facts.ResponseID, value)
 		case "modelVersion":
-			a.facts.Model, _ = jsonscan.String(value)
+			same(&a.facts.Model, value)
 		case "candidates":
 			a.recognized = true
 			return each(value, a.candidate)
@@ -51,6 +52,13 @@ func (a *answer) read(text []byte) error {
 		return nil
 	})
 	return err
+}
+
+// same reads a string that every chunk repeats, and makes it once.
+func same(into *string, quoted []byte) {
+	if len(quoted) != len(*into)+2 || string(quoted[1:len(quoted)-1]) != *into {
+		*into, _ = jsonscan.String(quoted)
+	}
 }
 
 // each visits the objects of an array.
@@ -109,7 +117,9 @@ func (a *answer) parts(content []byte, calls *bool) error {
 		list := content[start:end]
 		return each(list, func(part []byte) error {
 			a.content = true
-			a.bytes += len(part)
+			if a.out != nil {
+				a.out.JSON(part)
+			}
 			return jsonscan.Members(part, 0, func(key []byte, _, _ int) error {
 				*calls = *calls || string(key) == "functionCall"
 				return nil
@@ -160,7 +170,7 @@ func (Dialect) ReadAnswer(op adapters.Operation, body []byte, facts *adapters.Pr
 		facts.Usage, facts.Evidence = a.usage.canonical(), events.EvidenceReported
 	default:
 		facts.Evidence = events.EvidenceEstimated
-		facts.Usage = &events.Usage{OutputTokens: uint64(a.bytes+3) / 4}
+		facts.Usage = &events.Usage{} // the invoker has the texts
 	}
 	return nil
 }

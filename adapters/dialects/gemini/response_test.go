@@ -143,12 +143,12 @@ func TestStreams(t *testing.T) {
 			[]adapters.Disposition{adapters.Content, adapters.Content},
 		},
 		"cut events": {
-			sse, chunked(hello), "ended before", events.EvidencePartial, 4, []adapters.Disposition{adapters.Content},
+			sse, chunked(hello), "ended before", events.EvidencePartial, 1, []adapters.Disposition{adapters.Content},
 		},
 		"nothing":           {sse, "", "ended before", events.EvidenceEstimated, 0, nil},
 		"an error at first": {sse, chunked(trouble), "overloaded", events.EvidenceEstimated, 0, []adapters.Disposition{adapters.Failed}},
 		"an error behind content": {
-			sse, chunked(hello, trouble), "overloaded", events.EvidencePartial, 4, []adapters.Disposition{adapters.Content, adapters.Failed},
+			sse, chunked(hello, trouble), "overloaded", events.EvidencePartial, 1, []adapters.Disposition{adapters.Content, adapters.Failed},
 		},
 		"no JSON": {sse, chunked("{"), "ended before", events.EvidenceEstimated, 0, []adapters.Disposition{adapters.Failed}},
 		"an array": {
@@ -156,11 +156,11 @@ func TestStreams(t *testing.T) {
 			[]adapters.Disposition{adapters.Content, adapters.Content, adapters.Last, adapters.Content},
 		},
 		"an array without its end": {
-			array, "[" + hello + "\n,\n" + bye, "ended before", events.EvidencePartial, 9,
+			array, "[" + hello + "\n,\n" + bye, "ended before", events.EvidencePartial, 1,
 			[]adapters.Disposition{adapters.Content, adapters.Content},
 		},
 		"an array that ends too early": {
-			array, "[" + hello + "]", "ended before", events.EvidencePartial, 4, []adapters.Disposition{adapters.Content, adapters.Failed},
+			array, "[" + hello + "]", "ended before", events.EvidencePartial, 1, []adapters.Disposition{adapters.Content, adapters.Failed},
 		},
 		"an error in an array": {
 			array, "[" + trouble + "]", "overloaded", events.EvidenceEstimated, 0, []adapters.Disposition{adapters.Failed},
@@ -169,7 +169,7 @@ func TestStreams(t *testing.T) {
 			array, trouble, "overloaded", events.EvidenceEstimated, 0, []adapters.Disposition{adapters.Failed},
 		},
 		"two candidates, one unfinished": {
-			sse, chunked(`{"candidates":[{"index":1,"content":{"parts":[{"text":"x"}]}}]}`, bye), "ended before", events.EvidencePartial, 9,
+			sse, chunked(`{"candidates":[{"index":1,"content":{"parts":[{"text":"x"}]}}]}`, bye), "ended before", events.EvidencePartial, 1,
 			[]adapters.Disposition{adapters.Content, adapters.Content},
 		},
 		"a blocked prompt": {

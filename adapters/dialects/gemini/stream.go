@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/tokens"
 	"github.com/tollhouse/tollhouse/adapters/wire/jsonarray"
 	"github.com/tollhouse/tollhouse/events"
 )
@@ -16,7 +17,7 @@ import (
 type stream struct {
 	req   *adapters.RequestContext
 	a     answer
-	total int  // bytes of content, for an estimate
+	out   tokens.Meter
 	begun bool // content has gone out
 	array bool // the stream is an array
 	done  bool // its bracket was seen
@@ -24,7 +25,9 @@ type stream struct {
 
 // NewStreamReader reads the facts of one stream.
 func (Dialect) NewStreamReader(req *adapters.RequestContext, facts *adapters.ProviderResponse) adapters.StreamReader {
-	return &stream{req: req, a: answer{facts: facts}}
+	s := &stream{req: req, a: answer{facts: facts}}
+	s.a.out = &s.out
+	return s
 }
 
 // Event reads one chunk.
@@ -50,9 +53,12 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 	if s.a.failure != nil {
 		return adapters.Failed, s.a.failure
 	}
-	s.total += s.a.bytes
 	if s.a.usage.counted { // for who asks in the meantime
-		s.a.facts.Usage, s.a.facts.Evidence = s.a.usage.canonical(), events.EvidencePartial
+		if s.a.facts.Usage == nil {
+			s.a.facts.Usage = &events.Usage{}
+		}
+		s.a.usage.into(s.a.facts.Usage)
+		s.a.facts.Evidence = events.EvidencePartial
 	}
 	s.begun = s.begun || s.a.content
 	return s.quiet(), nil
@@ -79,7 +85,7 @@ func (s *stream) complete() {
 
 func (s *stream) estimate() {
 	s.a.facts.Evidence = events.EvidenceEstimated
-	s.a.facts.Usage = &events.Usage{InputTokens: s.req.EstimateInputTokens(), OutputTokens: uint64(s.total+3) / 4}
+	s.a.facts.Usage = &events.Usage{OutputTokens: s.out.Tokens()}
 }
 
 // End completes the facts. A stream of events is whole where each candidate has given its finish reason.
@@ -93,7 +99,7 @@ func (s *stream) End() error {
 		return nil
 	case s.a.usage.counted: // the last count came before the last content
 		s.a.facts.Usage, s.a.facts.Evidence = s.a.usage.canonical(), events.EvidencePartial
-		s.a.facts.Usage.OutputTokens = max(s.a.facts.Usage.OutputTokens, uint64(s.total+3)/4)
+		s.a.facts.Usage.OutputTokens = max(s.a.facts.Usage.OutputTokens, s.out.Tokens())
 	default:
 		s.estimate()
 	}

@@ -86,7 +86,14 @@ func audio(list []byte, into *uint64) error {
 
 // canonical makes the totals inclusive: a tool's prompt comes on top of the prompt, and thoughts on top of the candidates.
 func (u *usage) canonical() *events.Usage {
-	c := &events.Usage{
+	c := &events.Usage{}
+	u.into(c)
+	return c
+}
+
+// into is canonical without a new object for each chunk.
+func (u *usage) into(c *events.Usage) {
+	*c = events.Usage{
 		InputTokens: sum(u.prompt, u.toolUse), CacheReadTokens: u.cached, InputAudioTokens: sum(u.audioPrompt, u.audioToolUse),
 		OutputTokens: sum(u.candidates, u.thoughts), ReasoningTokens: u.thoughts, OutputAudioTokens: u.audioCandidates,
 	}
@@ -94,7 +101,6 @@ func (u *usage) canonical() *events.Usage {
 	if u.total != 0 && u.total != sum(c.InputTokens, c.OutputTokens) {
 		c.AddUnit("provider_total_tokens", u.total)
 	}
-	return c
 }
 
 // sum does not wrap: counts are the provider's word.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/canonical"
+	"github.com/tollhouse/tollhouse/adapters/wire/jsonscan"
 )
 
 // decoder turns chunks into canonical events. A chunk says only what is new; where a part begins and ends is read from what kind of
@@ -54,6 +55,10 @@ func (d *decoder) Event(_ string, data []byte, emit func(*canonical.Event)) erro
 	if string(data) == "[DONE]" {
 		return nil
 	}
+	if text, ok := words(data); ok && d.started {
+		d.choice(0).text(canonical.Text, text, emit)
+		return nil
+	}
 	var c streamedChunk
 	if err := json.Unmarshal(data, &c); err != nil {
 		return err
@@ -73,6 +78,55 @@ func (d *decoder) Event(_ string, data []byte, emit func(*canonical.Event)) erro
 	}
 	return nil
 }
+
+// words reads what most chunks are, more text of the first choice alone, without what encoding/json leaves behind for each.
+func words(data []byte) (text string, ok bool) {
+	choices := 0
+	more := func() error { ok = false; return errMore }
+	delta := func(value []byte) error {
+		return jsonscan.Members(value, 0, func(key []byte, start, end int) error {
+			switch member := value[start:end]; string(key) {
+			case "content":
+				text, ok = jsonscan.String(member)
+			default:
+				if string(member) != "null" && string(member) != `"assistant"` {
+					return more()
+				}
+			}
+			return nil
+		})
+	}
+	choice := func(value []byte) error {
+		if choices++; choices > 1 {
+			return more()
+		}
+		return jsonscan.Members(value, 0, func(key []byte, start, end int) error {
+			switch member := value[start:end]; string(key) {
+			case "index":
+				if string(member) != "0" {
+					return more()
+				}
+			case "finish_reason":
+				if string(member) != "null" {
+					return more()
+				}
+			case "delta":
+				return delta(member)
+			}
+			return nil
+		})
+	}
+	err := jsonscan.Members(data, 0, func(key []byte, start, end int) error {
+		if string(key) != "choices" || data[start] != '[' {
+			return nil
+		}
+		return jsonscan.Elements(data, start, func(start, end int) error { return choice(data[start:end]) })
+	})
+	return text, ok && err == nil
+}
+
+// errMore ends the look at a chunk that is not text alone.
+var errMore = errors.New("there is more to it")
 
 func (d *decoder) choice(index int) *openChoice {
 	c := d.choices[index]

@@ -159,6 +159,9 @@ func (e *encoder) add(content []any, p canonical.Part) []any {
 	if p.Citations != nil {
 		e.lose(p.Field+".citations", true)
 	}
+	if p.Signature != "" {
+		e.lose(p.Field+".signature", true)
+	}
 	m := p.Media
 	switch {
 	case p.Kind == canonical.Text:
@@ -198,8 +201,8 @@ func (e *encoder) result(p canonical.Part) (outMessage, []any) {
 	}
 	var text, media []any
 	for _, part := range r.Parts {
-		if part.Kind == canonical.Text {
-			text = e.add(text, part)
+		if part.Kind == canonical.Text || part.Kind == canonical.File && part.Media.Text != "" {
+			text = e.add(text, part) // a document of words too, as Cohere has results
 		} else {
 			media = e.add(media, part)
 		}

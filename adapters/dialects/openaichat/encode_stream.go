@@ -2,6 +2,7 @@ package openaichat
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/canonical"
@@ -63,6 +64,18 @@ func (e *streamEncoder) chunk(dst []byte, choices []chunkChoice, usage *usageBod
 	dst = append(dst, "data: "...)
 	dst = append(dst, canonical.Marshal(b)...)
 	return append(dst, "\n\n"...)
+}
+
+// text writes what most chunks are, as chunk would: without what encoding/json leaves behind for each.
+func (e *streamEncoder) text(dst []byte, choice int, text string) []byte {
+	dst = append(dst, `data: {"id":`...)
+	dst = canonical.AppendString(dst, answerID(e.facts, e.req))
+	dst = append(dst, `,"object":"chat.completion.chunk","created":`...)
+	dst = strconv.AppendInt(dst, e.created, 10)
+	dst = canonical.AppendString(append(dst, `,"model":`...), modelOf(e.facts))
+	dst = strconv.AppendInt(append(dst, `,"choices":[{"index":`...), int64(choice), 10)
+	dst = canonical.AppendString(append(dst, `,"delta":{"content":`...), text)
+	return append(dst, `},"logprobs":null,"finish_reason":null}]}`+"\n\n"...)
 }
 
 // delta writes a chunk of one choice; the first says whose it is.
@@ -142,6 +155,9 @@ func (e *streamEncoder) more(dst []byte, c *sentChoice, ev *canonical.Event) []b
 	}
 	if ev.Text == "" {
 		return dst
+	}
+	if c.kind == canonical.Text && c.role {
+		return e.text(dst, ev.Choice, ev.Text)
 	}
 	d := chunkDelta{}
 	switch c.kind {

@@ -103,10 +103,13 @@ func (Dialect) RenderModel(m adapters.Model) []byte {
 
 // Path returns the client's own; a translated request has the route of its operation.
 func (Dialect) Path(req *adapters.RequestContext, _ string) string {
-	if req.Path == "" {
-		return "/v1/chat/completions"
+	switch {
+	case req.Path != "":
+		return req.Path
+	case req.Operation == adapters.OperationEmbeddings:
+		return "/v1/embeddings"
 	}
-	return req.Path
+	return "/v1/chat/completions"
 }
 
 // NewScanner splits server-sent events.

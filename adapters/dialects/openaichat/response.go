@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/tokens"
 	"github.com/tollhouse/tollhouse/adapters/wire/jsonscan"
 	"github.com/tollhouse/tollhouse/events"
 )
@@ -12,12 +13,12 @@ import (
 type answer struct {
 	facts    *adapters.ProviderResponse
 	text     []byte
-	first    bool   // the choice being read is choice 0
-	native   string // finish reason of choice 0
-	refused  bool   // choice 0 has a refusal
-	content  bool   // something for the reader is in it
-	bytes    int    // how much text
-	choices  int    // -1: no such member
+	first    bool          // the choice being read is choice 0
+	native   string        // finish reason of choice 0
+	refused  bool          // choice 0 has a refusal
+	content  bool          // something for the reader is in it
+	out      *tokens.Meter // counts what is written; nil for a whole answer
+	choices  int           // -1: no such member
 	hasUsage bool
 	failure  *adapters.Error
 	tells    bool // there was more than the answer's name: usage, an error
@@ -170,7 +171,9 @@ func (a *answer) piece(name string, value []byte) {
 	case string(value) == "null", string(value) == `""`, string(value) == "[]", string(value) == "{}":
 	default:
 		a.content = true
-		a.bytes += len(value)
+		if a.out != nil {
+			a.out.JSON(value)
+		}
 	}
 }
 
@@ -202,7 +205,7 @@ func (Dialect) ReadAnswer(op adapters.Operation, body []byte, facts *adapters.Pr
 	a.settle()
 	if facts.Usage == nil {
 		facts.Evidence = events.EvidenceEstimated
-		facts.Usage = &events.Usage{OutputTokens: uint64(a.bytes+3) / 4}
+		facts.Usage = &events.Usage{} // the invoker has the texts
 	}
 	return nil
 }

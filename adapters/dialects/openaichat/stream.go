@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/tokens"
 	"github.com/tollhouse/tollhouse/events"
 )
 
@@ -12,7 +13,7 @@ import (
 type stream struct {
 	req   *adapters.RequestContext
 	a     answer
-	total int // bytes of content, for an estimate
+	out   tokens.Meter
 	begun bool
 	done  bool
 	name  []byte // the beginning of the last chunk, up to its choices: id, model and the like, which are the same in all
@@ -20,7 +21,9 @@ type stream struct {
 
 // NewStreamReader reads the facts of one stream.
 func (Dialect) NewStreamReader(req *adapters.RequestContext, facts *adapters.ProviderResponse) adapters.StreamReader {
-	return &stream{req: req, a: answer{facts: facts}}
+	s := &stream{req: req, a: answer{facts: facts}}
+	s.a.out = &s.out
+	return s
 }
 
 // Event reads one chunk.
@@ -33,7 +36,7 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 		s.complete()
 		return adapters.Last, nil
 	}
-	s.a.content, s.a.bytes, s.a.hasUsage, s.a.failure = false, 0, false, nil
+	s.a.content, s.a.hasUsage, s.a.failure = false, false, nil
 	if err := s.read(data); err != nil {
 		return adapters.Failed, malformed(s.a.facts, fmt.Errorf("a stream event is %w", err))
 	}
@@ -44,7 +47,6 @@ func (s *stream) Event(name string, data []byte) (adapters.Disposition, error) {
 		return adapters.Failed, s.a.failure
 	}
 	s.a.settle()
-	s.total += s.a.bytes
 	s.begun = s.begun || s.a.content
 	switch {
 	case s.a.choices == 0 && s.a.hasUsage && !s.req.IncludeUsage:
@@ -78,7 +80,7 @@ func (s *stream) complete() {
 	f.Outcome = adapters.OutcomeSuccess
 	if f.Usage == nil {
 		f.Evidence = events.EvidenceEstimated
-		f.Usage = &events.Usage{InputTokens: s.req.EstimateInputTokens(), OutputTokens: uint64(s.total+3) / 4}
+		f.Usage = &events.Usage{OutputTokens: s.out.Tokens()}
 	}
 }
 

@@ -194,9 +194,12 @@ func (d *streamDecoder) done(e *streamEvent, emit func(*canonical.Event)) {
 		parts, _ := decodeOutput(e.Item)
 		for i, p := range parts {
 			encrypted := p.Kind == canonical.Thinking && (p.Thought.Encrypted != "" || p.Thought.Signature != "")
-			if begun == 0 && p.Kind != canonical.Foreign || encrypted && i >= begun {
-				d.sudden(e.OutputIndex, p, emit)
+			if encrypted && i < begun { // its text came in deltas
+				p.Thought = &canonical.Thought{Signature: p.Thought.Signature, Encrypted: p.Thought.Encrypted}
+			} else if begun > 0 && !encrypted || p.Kind == canonical.Foreign {
+				continue
 			}
+			d.sudden(e.OutputIndex, p, emit)
 		}
 	}
 	d.endItem(e.OutputIndex, emit)
