@@ -98,6 +98,7 @@ type Server struct {
 	metrics  *metrics
 	inFlight atomic.Int64
 	draining atomic.Bool
+	quiet    chan struct{} // a token when nothing is in flight, while draining
 }
 
 // maxHeaderBytes bounds a request's header.
@@ -106,7 +107,7 @@ const maxHeaderBytes = 64 << 10
 // NewServer makes a server; Serve runs it.
 func NewServer(o Options) *Server {
 	o.fill()
-	s := &Server{o: o, metrics: newMetrics(o.Registerer)}
+	s := &Server{o: o, metrics: newMetrics(o.Registerer), quiet: make(chan struct{}, 1)}
 	s.Configure(o.Settings)
 	s.http = &http.Server{
 		Handler: s.handler(), TLSConfig: o.TLS, ReadHeaderTimeout: o.Header, IdleTimeout: o.Idle, MaxHeaderBytes: maxHeaderBytes,
@@ -139,10 +140,23 @@ func (s *Server) Serve(ln net.Listener) error {
 // Handler returns what answers, for tests.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
 
-// BeginDrain refuses new requests from now on, and says so in /readyz.
+// BeginDrain refuses new requests from now on, with shutting_down, and says so in /readyz. It goes on listening: who has not heard
+// yet gets an answer that may be tried elsewhere.
 func (s *Server) BeginDrain() { s.draining.Store(true) }
 
-// Shutdown waits for the requests under way until ctx ends, and then closes their connections.
+// Quiet waits, after BeginDrain, until no request is under way, also none whose body is still coming, or ctx ends.
+func (s *Server) Quiet(ctx context.Context) error {
+	for s.inFlight.Load() > 0 {
+		select {
+		case <-s.quiet:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// Shutdown stops listening, waits for the requests under way until ctx ends, and then closes their connections.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.BeginDrain()
 	err := s.http.Shutdown(ctx)
@@ -150,6 +164,19 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		_ = s.http.Close()
 	}
 	return err
+}
+
+// Close closes every connection under what is written to it.
+func (s *Server) Close() { _ = s.http.Close() }
+
+// left counts a request out.
+func (s *Server) left() {
+	if s.inFlight.Add(-1) == 0 && s.draining.Load() {
+		select {
+		case s.quiet <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // handler is the outermost: liveness, the limit, and panics; then the routes.
@@ -166,7 +193,7 @@ func (s *Server) handler() http.Handler {
 			s.readyz(w)
 			return
 		}
-		defer s.inFlight.Add(-1)
+		defer s.left()
 		defer s.recovered(w, r)
 		s.limitBody(w, r)
 		switch {

@@ -228,7 +228,11 @@ func (g *gateway) relay(ctx context.Context) error {
 	}).Run(ctx)
 }
 
-// drain ends the requests within the grace period, seals the journal, and publishes what is left for a while.
+// writeWithin is how long the last frames may take to be written to clients, once the grace period is over.
+const writeWithin = 5 * time.Second
+
+// drain says that the gateway is not ready, refuses new requests, and lets those under way end within the grace period. Then it ends
+// them itself, seals the journal, and publishes what is left for a while.
 func (g *gateway) drain() error {
 	g.draining.Store(true)
 	g.server.BeginDrain()
@@ -236,11 +240,15 @@ func (g *gateway) drain() error {
 	g.log.Info("draining", "grace", within)
 	grace, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	if err := g.forwarder.Drain(grace); err != nil {
-		g.log.Warn("requests were cut at the end of the grace period", "err", err)
+	if err := g.server.Quiet(grace); err != nil {
+		g.log.Warn("the grace period is over; the requests under way are ended")
 	}
-	last, cancelLast := context.WithTimeout(context.Background(), 5*time.Second)
+	// Each has its error frame and its settlement now; one whose client does not read is not waited for.
+	last, cancelLast := context.WithTimeout(context.Background(), writeWithin)
 	defer cancelLast()
+	unread := context.AfterFunc(last, g.server.Close)
+	_ = g.forwarder.Drain(grace)
+	unread()
 	_ = g.server.Shutdown(last)
 	if err := g.journal.Seal(); err != nil {
 		return fmt.Errorf("seal the journal: %w", err)
