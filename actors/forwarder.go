@@ -54,6 +54,7 @@ type Options struct {
 	Snapshot   *routing.Snapshot
 	Invoker    adapters.ProviderInvoker
 	Recorder   Recorder
+	Tracer     Tracer // nil: nobody follows
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time

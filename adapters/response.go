@@ -43,6 +43,7 @@ type ProviderResponse struct {
 	Dropped            []string  // what the translation could not carry, by the client's names
 	FirstByteAt        time.Time // of the answer's body; zero where none came
 	WroteRequestAt     time.Time // when the attempt began to write upstream; zero where it never did
+	Host               string    // that it wrote to, with its port where one is named
 
 	// Final reports, for a stream, that its last fact has been read. Nil for a buffered answer.
 	Final func() bool

@@ -38,8 +38,9 @@ type Options struct {
 	Registerer prometheus.Registerer
 	Now        func() time.Time
 	TLS        *tls.Config
-	Header     time.Duration // to read a request's header; 10 s
-	Idle       time.Duration // of a connection between two requests; 120 s
+	Wrap       func(http.Handler) http.Handler // around all that answers, but for the probes; nil: nothing
+	Header     time.Duration                   // to read a request's header; 10 s
+	Idle       time.Duration                   // of a connection between two requests; 120 s
 }
 
 // Settings are what may be changed while the server runs.
@@ -179,20 +180,30 @@ func (s *Server) left() {
 	}
 }
 
-// handler is the outermost: liveness, the limit, and panics; then the routes.
+// handler is the outermost: liveness, which nobody follows; then all else.
 func (s *Server) handler() http.Handler {
-	e := echo.New()
-	e.HideBanner, e.HidePort = true, true
-	s.routes(e)
+	answers := s.answers()
+	if s.o.Wrap != nil {
+		answers = s.o.Wrap(answers)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/livez":
 			_, _ = w.Write([]byte("ok\n"))
-			return
 		case "/readyz":
 			s.readyz(w)
-			return
+		default:
+			answers.ServeHTTP(w, r)
 		}
+	})
+}
+
+// answers is the limit, the drain, and panics; then the routes.
+func (s *Server) answers() http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	s.routes(e)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer s.left()
 		defer s.recovered(w, r)
 		s.limitBody(w, r)

@@ -18,6 +18,7 @@ import (
 	"github.com/tollhouse/tollhouse/actors/routing"
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/all"
+	"github.com/tollhouse/tollhouse/cmd/tollhouse/tracing"
 	"github.com/tollhouse/tollhouse/events/journal"
 	"github.com/tollhouse/tollhouse/events/kafka"
 	"github.com/tollhouse/tollhouse/events/relay"
@@ -51,6 +52,7 @@ type gateway struct {
 	invoker   *adapters.Invoker
 	forwarder *actors.Forwarder
 	server    *ingress.Server
+	tracing   *tracing.Tracing // nil: nobody follows
 	admin     *http.Server
 	listener  net.Listener
 	adminAt   net.Listener
@@ -141,11 +143,17 @@ func (g *gateway) build() (err error) {
 	if err != nil {
 		return err
 	}
+	if g.tracing, err = tracing.Start(context.Background(), tracing.Options{
+		Version: version(), InstanceID: g.cfg.Gateway.ID, Logger: g.log, Getenv: g.env.getenv,
+	}); err != nil { // an environment is often set for many programs at once: what does not fit us is no reason not to serve
+		g.log.Error("requests are not traced", "err", err)
+	}
 	g.invoker = adapters.NewProviderInvoker(adapters.InvokerOptions{})
-	g.forwarder, err = actors.NewForwarder(actors.Options{
-		Snapshot: first.snapshot, Invoker: g.invoker, Recorder: g.journal, Logger: g.log, Registerer: g.reg,
-	})
-	if err != nil {
+	deciding := actors.Options{Snapshot: first.snapshot, Invoker: g.invoker, Recorder: g.journal, Logger: g.log, Registerer: g.reg}
+	if g.tracing != nil {
+		deciding.Tracer = g.tracing
+	}
+	if g.forwarder, err = actors.NewForwarder(deciding); err != nil {
 		return useError{err}
 	}
 	g.server = ingress.NewServer(g.ingressOptions())
@@ -167,6 +175,9 @@ func (g *gateway) ingressOptions() ingress.Options {
 		GatewayID: g.cfg.Gateway.ID, Forwarder: g.forwarder, Snapshot: g.snapshot.Load, Set: g.set,
 		Ready: g.ready, Logger: g.log, Registerer: g.reg,
 		Header: g.cfg.Gateway.Timeouts.Header.Duration(), Idle: g.cfg.Gateway.Timeouts.Idle.Duration(),
+	}
+	if g.tracing != nil {
+		o.Wrap = g.tracing.Handler
 	}
 	if g.cfg.Gateway.TLS.Cert != "" {
 		o.TLS = &tls.Config{
@@ -280,5 +291,10 @@ func (g *gateway) close() {
 	}
 	if g.invoker != nil {
 		g.invoker.Close()
+	}
+	if g.tracing != nil {
+		last, cancel := context.WithTimeout(context.Background(), writeWithin)
+		defer cancel()
+		_ = g.tracing.Shutdown(last)
 	}
 }
