@@ -28,7 +28,7 @@ type Registry struct {
 func (r *Registry) TakeOver(old *Registry) *Registry {
 	for i, e := range r.Endpoints {
 		for _, before := range old.Endpoints {
-			if reflect.DeepEqual(e, before) {
+			if e.Name == before.Name && reflect.DeepEqual(e, before) {
 				r.Endpoints[i] = before
 			}
 		}
