@@ -28,6 +28,7 @@ type forward struct {
 	steps  chan step
 	owner  sessions.Owner // of the stored answer that is asked for; empty: not known
 	kept   bool           // it is noted who keeps the answer
+	trace  AttemptTrace   // of the attempt under way; nil: nobody follows
 
 	stopClient, stopShutdown func() bool // take the hooks off
 }
@@ -48,6 +49,7 @@ func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResul
 			f.system.Root.Send(w.pid, waited{w.sleep(s.wait)})
 		case stepAttempt:
 			e := w.attempt(s)
+			e.trace, w.trace = w.trace, nil
 			if e.err == nil && e.resp != nil && e.resp.Stream != nil {
 				return w.streaming(e, s.target.Registry, s.start), nil
 			}
@@ -136,6 +138,7 @@ func (w *forward) attempt(s step) (e *ended) {
 		return &ended{recordErr: err}
 	}
 	s.target.Ticket = ticket
+	w.follow(s)
 	invoke := w.f.o.Invoker.Invoke
 	if w.in.Request.Stream {
 		invoke = w.f.o.Invoker.InvokeStream

@@ -56,6 +56,7 @@ type Options struct {
 	Invoker    adapters.ProviderInvoker
 	Recorder   Recorder
 	Sessions   Sessions // nil: who keeps an answer is forgotten with the process
+	Tracer     Tracer   // nil: nobody follows
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time

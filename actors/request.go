@@ -91,6 +91,7 @@ type (
 		sentModel    string
 		attempt      uint16
 		disconnected bool // the client hung up and the upstream was read on
+		trace        AttemptTrace
 	}
 )
 
@@ -319,10 +320,12 @@ func (r *requestActor) giveUp(cause error) {
 	r.over = true
 	err := cancelError(cause)
 	discard(r.best)
-	if r.begun {
-		r.close(&ended{resp: &adapters.ProviderResponse{}, err: cause}, err)
+	if e := (&ended{resp: &adapters.ProviderResponse{}, err: cause}); r.begun {
+		r.close(e, err)
 	} else {
-		_ = r.f.o.Recorder.Refuse(&r.accept, r.closing(&ended{resp: &adapters.ProviderResponse{}, err: cause}, err))
+		closed := r.closing(e, err)
+		_ = r.f.o.Recorder.Refuse(&r.accept, closed)
+		r.closed(closed)
 	}
 	r.steps <- step{kind: stepOver, err: err}
 	r.root.Stop(r.self)
@@ -336,7 +339,7 @@ func (r *requestActor) refuse(err error) {
 	if recordErr := r.f.o.Recorder.Refuse(&r.accept, closed); recordErr != nil {
 		err = accountingError(recordErr)
 	}
-	r.f.metrics.closed(closed)
+	r.closed(closed)
 	r.steps <- step{kind: stepOver, err: err}
 	r.root.Stop(r.self)
 }

@@ -20,11 +20,11 @@ func (r *requestActor) settle(e, relay *ended, verdict *adapters.Error) {
 	if relay != nil {
 		closed := r.closing(relay, verdict)
 		r.f.o.Recorder.SettleAndClose(settled, closed)
-		r.f.metrics.closed(closed)
+		r.closed(closed)
 	} else {
 		r.f.o.Recorder.Settle(settled)
 	}
-	r.f.metrics.settled(settled)
+	r.settled(e, settled)
 	r.start = nil
 	r.releasePermit(health.Report{
 		Held: settled.Outcome == events.AttemptRetryable, Cancelled: settled.Outcome == events.AttemptCancelled || r.ourFault(e),
@@ -90,7 +90,7 @@ func bounded(s string) string {
 func (r *requestActor) close(e *ended, verdict *adapters.Error) {
 	closed := r.closing(e, verdict)
 	r.f.o.Recorder.Close(closed)
-	r.f.metrics.closed(closed)
+	r.closed(closed)
 }
 
 // closing is the event of the request.

@@ -1,6 +1,7 @@
 package adapters
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 )
@@ -41,4 +42,19 @@ func downstreamHeader(upstream http.Header) (back http.Header, requestID string)
 		}
 	}
 	return back, ""
+}
+
+// traced is the request with the names that its attempt is followed by, before anything of it is signed.
+func traced(req *RequestContext, t *Target) *RequestContext {
+	named := *req
+	named.Header = maps.Clone(req.Header)
+	if named.Header == nil {
+		named.Header = http.Header{}
+	}
+	named.Header["Traceparent"] = []string{t.Traceparent}
+	delete(named.Header, "Tracestate")
+	if t.Tracestate != "" {
+		named.Header["Tracestate"] = []string{t.Tracestate}
+	}
+	return &named
 }

@@ -118,6 +118,9 @@ func (c *call) end() {
 // send makes the one request and returns when its answer's header is there.
 func (c *call) send() error {
 	provider := c.t.Registry.Provider
+	if c.t.Traceparent != "" {
+		c.req = traced(c.req, c.t)
+	}
 	if err := c.speak(provider.Dialect(c.req.Dialect, c.req.Operation, c.t.SentModel)); err != nil {
 		return err
 	}
@@ -139,7 +142,7 @@ func (c *call) send() error {
 	if own, ok := provider.(Transporter); ok {
 		tr = transport.Over(own.Transport())
 	}
-	c.resp.WroteRequestAt = c.v.Now()
+	c.resp.WroteRequestAt, c.resp.Host = c.v.Now(), httpReq.URL.Host
 	c.up, err = tr.Call(httpReq, c.t.Ticket, c.t.Endpoint.Timeouts.Connect)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ type Registry struct {
 func (r *Registry) TakeOver(old *Registry) *Registry {
 	for i, e := range r.Endpoints {
 		for _, before := range old.Endpoints {
-			if reflect.DeepEqual(e, before) {
+			if e.Name == before.Name && reflect.DeepEqual(e, before) {
 				r.Endpoints[i] = before
 			}
 		}
@@ -66,6 +66,9 @@ type Target struct {
 	SentModel string
 	Attempt   uint16 // from 1
 	Ticket    events.Ticket
+
+	// Traceparent and Tracestate are sent in place of the client's, where somebody follows the attempt; empty: the client's go up.
+	Traceparent, Tracestate string
 }
 
 // Secret is a credential. It prints as [secret] whatever the verb, so that no log and no error can hold it.

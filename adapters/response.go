@@ -44,6 +44,7 @@ type ProviderResponse struct {
 	Dropped            []string  // what the translation could not carry, by the client's names
 	FirstByteAt        time.Time // of the answer's body; zero where none came
 	WroteRequestAt     time.Time // when the attempt began to write upstream; zero where it never did
+	Host               string    // that it wrote to, with its port where one is named
 
 	// OnFinal, where the caller has set it, is called once when the last fact of a stream has been read, before the frames that end it
 	// are yielded.

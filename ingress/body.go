@@ -28,13 +28,18 @@ func (s *Server) limitBody(w http.ResponseWriter, r *http.Request) {
 }
 
 // readBody reads a request's body once, inflated and within its limit. The whole of it is read before anything is done
-// with it: an upstream that answers at once must not race with a client that still sends.
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (*bytes.Buffer, error) {
+// with it: an upstream that answers at once must not race with a client that still sends. It may take as long as any body may, or as
+// the client's own timeout says; 0: it gave none.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request, timeout time.Duration) (*bytes.Buffer, error) {
 	if err := checkType(r); err != nil {
 		return nil, err
 	}
 	settings := s.settings.Load()
-	limit := settings.MaxBody
+	limit, within := settings.MaxBody, settings.Body
+	if timeout > 0 && timeout < within {
+		within = timeout
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(within))
+	}
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
@@ -56,7 +61,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) (*bytes.Buffer
 		err = tooLarge(limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		w.Header().Set("Connection", "close")
-		err = adapters.Errorf(adapters.CodeRequestTimeout, "the request's body did not arrive within %s", settings.Body)
+		err = adapters.Errorf(adapters.CodeRequestTimeout, "the request's body did not arrive within %s", within)
 	default:
 		err = adapters.InvalidRequest("", "the request's body could not be read")
 	}

@@ -29,7 +29,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, to route) {
 		s.refuse(w, r, err)
 		return
 	}
-	body, err := s.readBody(w, r)
+	body, err := s.readBody(w, r, timeout)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -48,7 +48,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, to route) {
 		RawQuery: queryWithoutKey(r.URL), Header: r.Header, Body: body.Bytes(), Lenient: key.Consumer.Lenient, Inspection: inspected,
 		ReceivedAt: received,
 	}
-	ctx, cancel := clientContext(r.Context(), timeout)
+	ctx, cancel := s.clientContext(r.Context(), received, timeout)
 	defer cancel()
 	result, err := s.o.Forwarder.Forward(ctx, actors.ForwardInput{
 		GatewayID: s.o.GatewayID, Snapshot: key.Snapshot, Consumer: key.Consumer, Data: actors.ConsumerData{KeyID: key.ID, Labels: labels}, Request: req,
@@ -58,7 +58,7 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, to route) {
 		if result != nil {
 			answerHeader(w.Header(), result.Headers, requestID(r))
 		}
-		if adapters.AsError(err).Code == adapters.CodeAccountingUnavailable {
+		if result == nil || adapters.AsError(err).Code == adapters.CodeAccountingUnavailable {
 			s.refuse(w, r, err)
 		} else {
 			s.fail(w, r, err)
@@ -74,12 +74,13 @@ func (s *Server) forward(w http.ResponseWriter, r *http.Request, to route) {
 	}
 }
 
-// clientContext is the client's, which ends when it hangs up, with its own deadline where it gave one.
-func clientContext(client context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+// clientContext is the client's, which ends when it hangs up, with its own deadline where it gave one: that counts from when the
+// request was received.
+func (s *Server) clientContext(client context.Context, received time.Time, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if timeout <= 0 {
 		return client, func() {}
 	}
-	return context.WithTimeoutCause(client, timeout, adapters.ErrDeadline)
+	return context.WithTimeoutCause(client, max(timeout-s.o.Now().Sub(received), 0), adapters.ErrDeadline)
 }
 
 // write sends a whole answer: headers and body in one write.

@@ -38,8 +38,9 @@ type Options struct {
 	Registerer prometheus.Registerer
 	Now        func() time.Time
 	TLS        *tls.Config
-	Header     time.Duration // to read a request's header; 10 s
-	Idle       time.Duration // of a connection between two requests; 120 s
+	Wrap       func(http.Handler) http.Handler // around all that answers, but for the probes; nil: nothing
+	Header     time.Duration                   // to read a request's header; 10 s
+	Idle       time.Duration                   // of a connection between two requests; 120 s
 }
 
 // Settings are what may be changed while the server runs.
@@ -98,6 +99,7 @@ type Server struct {
 	metrics  *metrics
 	inFlight atomic.Int64
 	draining atomic.Bool
+	quiet    chan struct{} // a token when nothing is in flight, while draining
 }
 
 // maxHeaderBytes bounds a request's header.
@@ -106,7 +108,7 @@ const maxHeaderBytes = 64 << 10
 // NewServer makes a server; Serve runs it.
 func NewServer(o Options) *Server {
 	o.fill()
-	s := &Server{o: o, metrics: newMetrics(o.Registerer)}
+	s := &Server{o: o, metrics: newMetrics(o.Registerer), quiet: make(chan struct{}, 1)}
 	s.Configure(o.Settings)
 	s.http = &http.Server{
 		Handler: s.handler(), TLSConfig: o.TLS, ReadHeaderTimeout: o.Header, IdleTimeout: o.Idle, MaxHeaderBytes: maxHeaderBytes,
@@ -139,10 +141,23 @@ func (s *Server) Serve(ln net.Listener) error {
 // Handler returns what answers, for tests.
 func (s *Server) Handler() http.Handler { return s.http.Handler }
 
-// BeginDrain refuses new requests from now on, and says so in /readyz.
+// BeginDrain refuses new requests from now on, with shutting_down, and says so in /readyz. It goes on listening: who has not heard
+// yet gets an answer that may be tried elsewhere.
 func (s *Server) BeginDrain() { s.draining.Store(true) }
 
-// Shutdown waits for the requests under way until ctx ends, and then closes their connections.
+// Quiet waits, after BeginDrain, until no request is under way, also none whose body is still coming, or ctx ends.
+func (s *Server) Quiet(ctx context.Context) error {
+	for s.inFlight.Load() > 0 {
+		select {
+		case <-s.quiet:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// Shutdown stops listening, waits for the requests under way until ctx ends, and then closes their connections.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.BeginDrain()
 	err := s.http.Shutdown(ctx)
@@ -152,21 +167,44 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// handler is the outermost: liveness, the limit, and panics; then the routes.
+// Close closes every connection under what is written to it.
+func (s *Server) Close() { _ = s.http.Close() }
+
+// left counts a request out.
+func (s *Server) left() {
+	if s.inFlight.Add(-1) == 0 && s.draining.Load() {
+		select {
+		case s.quiet <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// handler is the outermost: liveness, which nobody follows; then all else.
 func (s *Server) handler() http.Handler {
-	e := echo.New()
-	e.HideBanner, e.HidePort = true, true
-	s.routes(e)
+	answers := s.answers()
+	if s.o.Wrap != nil {
+		answers = s.o.Wrap(answers)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/livez":
 			_, _ = w.Write([]byte("ok\n"))
-			return
 		case "/readyz":
 			s.readyz(w)
-			return
+		default:
+			answers.ServeHTTP(w, r)
 		}
-		defer s.inFlight.Add(-1)
+	})
+}
+
+// answers is the limit, the drain, and panics; then the routes.
+func (s *Server) answers() http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	s.routes(e)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer s.left()
 		defer s.recovered(w, r)
 		s.limitBody(w, r)
 		switch {

@@ -22,6 +22,7 @@ var tabled = []struct{ feature, scenario string }{
 	{"text", "text"},
 	{"tools", "tools"},
 	{"one call at a time", "tool"},
+	{"stop sequences", "stop"},
 	{"images", "image"},
 	{"images by URL", "image_url"},
 	{"documents", "document"},

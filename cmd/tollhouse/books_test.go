@@ -18,7 +18,8 @@ type call struct {
 	anthropic bool
 	stream    bool
 	model     string
-	hangUp    int // bytes after which the client hangs up; 0: never
+	hangUp    int    // bytes after which the client hangs up; 0: never
+	timeout   string // X-Tollhouse-Timeout
 }
 
 // send makes the call and returns what came of it. The mark stands in a label and in the prompt, so that the two books can be
@@ -43,6 +44,9 @@ func (c call) send(base string) (status int, body string, header http.Header, er
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+testKey)
 	req.Header.Set("X-Tollhouse-Labels", "mark="+c.mark)
+	if c.timeout != "" {
+		req.Header.Set("X-Tollhouse-Timeout", c.timeout)
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return 0, "", nil, err

@@ -19,6 +19,7 @@ import (
 	"github.com/tollhouse/tollhouse/actors/sessions"
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/all"
+	"github.com/tollhouse/tollhouse/cmd/tollhouse/tracing"
 	"github.com/tollhouse/tollhouse/events/journal"
 	"github.com/tollhouse/tollhouse/events/kafka"
 	"github.com/tollhouse/tollhouse/events/relay"
@@ -41,9 +42,6 @@ func (*gatewayCmd) Run(ctx context.Context, c *cli, env environment) error {
 	return ended(ctx, p.runGateway(ctx, ready))
 }
 
-// publishWithin is how long a gateway that ends goes on publishing; what is left its next start publishes.
-const publishWithin = 10 * time.Second
-
 // gateway is the running parts of one.
 type gateway struct {
 	*part
@@ -53,6 +51,7 @@ type gateway struct {
 	sessions  *sessions.Store
 	forwarder *actors.Forwarder
 	server    *ingress.Server
+	tracing   *tracing.Tracing // nil: nobody follows
 	admin     *http.Server
 	listener  net.Listener
 	adminAt   net.Listener
@@ -146,11 +145,17 @@ func (g *gateway) build() (err error) {
 	if g.sessions, err = sessions.Open(sessions.Options{Dir: filepath.Join(g.cfg.DataDir, "sessions")}); err != nil {
 		return err
 	}
+	if g.tracing, err = tracing.Start(context.Background(), tracing.Options{
+		Version: version(), InstanceID: g.cfg.Gateway.ID, Logger: g.log, Getenv: g.env.getenv,
+	}); err != nil { // an environment is often set for many programs at once: what does not fit us is no reason not to serve
+		g.log.Error("requests are not traced", "err", err)
+	}
 	g.invoker = adapters.NewProviderInvoker(adapters.InvokerOptions{})
-	g.forwarder, err = actors.NewForwarder(actors.Options{
-		Snapshot: first.snapshot, Invoker: g.invoker, Recorder: g.journal, Sessions: g.sessions, Logger: g.log, Registerer: g.reg,
-	})
-	if err != nil {
+	deciding := actors.Options{Snapshot: first.snapshot, Invoker: g.invoker, Recorder: g.journal, Sessions: g.sessions, Logger: g.log, Registerer: g.reg}
+	if g.tracing != nil {
+		deciding.Tracer = g.tracing
+	}
+	if g.forwarder, err = actors.NewForwarder(deciding); err != nil {
 		return useError{err}
 	}
 	g.server = ingress.NewServer(g.ingressOptions())
@@ -172,6 +177,9 @@ func (g *gateway) ingressOptions() ingress.Options {
 		GatewayID: g.cfg.Gateway.ID, Forwarder: g.forwarder, Snapshot: g.snapshot.Load, Set: g.set,
 		Ready: g.ready, Logger: g.log, Registerer: g.reg,
 		Header: g.cfg.Gateway.Timeouts.Header.Duration(), Idle: g.cfg.Gateway.Timeouts.Idle.Duration(),
+	}
+	if g.tracing != nil {
+		o.Wrap = g.tracing.Handler
 	}
 	if g.cfg.Gateway.TLS.Cert != "" {
 		o.TLS = &tls.Config{
@@ -233,34 +241,6 @@ func (g *gateway) relay(ctx context.Context) error {
 	}).Run(ctx)
 }
 
-// drain ends the requests within the grace period, seals the journal, and publishes what is left for a while.
-func (g *gateway) drain() error {
-	g.draining.Store(true)
-	g.server.BeginDrain()
-	within := time.Duration(g.grace.Load())
-	g.log.Info("draining", "grace", within)
-	grace, cancel := context.WithTimeout(context.Background(), within)
-	defer cancel()
-	if err := g.forwarder.Drain(grace); err != nil {
-		g.log.Warn("requests were cut at the end of the grace period", "err", err)
-	}
-	last, cancelLast := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancelLast()
-	_ = g.server.Shutdown(last)
-	if err := g.journal.Seal(); err != nil {
-		return fmt.Errorf("seal the journal: %w", err)
-	}
-	deadline := time.Now().Add(publishWithin)
-	for g.journal.Stats().Unpublished > 0 && time.Now().Before(deadline) {
-		time.Sleep(5 * time.Millisecond)
-	}
-	if n := g.journal.Stats().Unpublished; n > 0 {
-		g.log.Warn("events are left for the next start to publish", "events", n)
-	}
-	_ = g.admin.Close()
-	return nil
-}
-
 func (g *gateway) close() {
 	for _, ln := range []net.Listener{g.listener, g.adminAt} {
 		if ln != nil {
@@ -282,5 +262,10 @@ func (g *gateway) close() {
 	}
 	if g.invoker != nil {
 		g.invoker.Close()
+	}
+	if g.tracing != nil {
+		last, cancel := context.WithTimeout(context.Background(), writeWithin)
+		defer cancel()
+		_ = g.tracing.Shutdown(last)
 	}
 }

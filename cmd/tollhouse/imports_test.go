@@ -50,6 +50,7 @@ var ours = map[string][]string{
 	"analytics/warehouse":        {},
 	"analytics/warehousetest":    {"analytics/warehouse"},
 	"cmd/tollhouse/config":       {},
+	"cmd/tollhouse/tracing":      {"events", "adapters", "actors"},
 	"cmd/tollhouse":              {"*"},
 	"cmd/bench":                  {"*"},
 }
@@ -66,6 +67,7 @@ var libraries = map[string][]string{
 	"github.com/ebitengine/purego":           {"analytics/warehouse"},
 	"github.com/alecthomas/kong":             {"cmd/tollhouse"},
 	"github.com/tiktoken-go/tokenizer":       {"adapters/tokens"}, // some 10 MB of vocabulary
+	"go.opentelemetry.io/":                   {"cmd/tollhouse/tracing"},
 	"golang.org/x/oauth2":                    {"adapters/providers/vertex"},
 	"github.com/aws/":                        {"adapters/providers/bedrock"},
 	"github.com/openai/openai-go":            {},

@@ -1,10 +1,19 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"math/big"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -165,5 +174,68 @@ func TestReload(t *testing.T) {
 	if strings.Contains(p.log.String()+p.get(t, "/config/status"), "sk-") {
 		t.Errorf("a key is shown\n%s", p.log)
 	}
+	s.stop("gateway")
+}
+
+// writeCertificate writes a self-signed pair into the stack's folder.
+func (s *stack) writeCertificate(serial int64) {
+	s.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	about := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour)}
+	certificate, err := x509.CreateCertificate(rand.Reader, about, about, &key.PublicKey, key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: certificate}, "key.pem": {Type: "PRIVATE KEY", Bytes: private},
+	} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// A certificate that was renewed in its place is used from the next SIGHUP on; one that cannot be read is not.
+func TestARenewedCertificate(t *testing.T) {
+	s := newStack(t, "")
+	s.start("broker", "broker")
+	s.writeConfig("")
+	s.writeCertificate(1)
+	s.change("grace: 5s", fmt.Sprintf("tls: {cert: %q, key: %q}", filepath.Join(s.dir, "cert.pem"), filepath.Join(s.dir, "key.pem")))
+	p := s.start("gateway", "gateway")
+	hangUp := func(result string, n int) {
+		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		p.reloads(t, result, n)
+	}
+	shows := func(serial int64) {
+		t.Helper()
+		conn, err := tls.Dial("tcp", strings.TrimPrefix(p.address("gateway"), "https://"), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if got := conn.ConnectionState().PeerCertificates[0].SerialNumber; got.Int64() != serial {
+			t.Errorf("certificate %v, want %d", got, serial)
+		}
+	}
+	shows(1)
+	s.writeCertificate(2)
+	shows(1)
+	hangUp(resultOK, 1)
+	shows(2)
+	if err := os.WriteFile(filepath.Join(s.dir, "key.pem"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	hangUp(resultError, 1)
+	shows(2)
 	s.stop("gateway")
 }

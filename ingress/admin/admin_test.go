@@ -23,6 +23,7 @@ func TestAdmin(t *testing.T) {
 		{"readyz", "", "GET", here, "/readyz", "", 200, "ok"},
 		{"version", "", "GET", here, "/version", "", 200, "v1"},
 		{"metrics", "", "GET", here, "/metrics", "", 200, "tollhouse_a_total 0"},
+		{"configuration", "", "GET", here, "/config/status", "", 200, `{"file":"f"}`},
 		{"profiles", "", "GET", here, "/debug/pprof/", "", 200, "goroutine"},
 		{"one profile", "", "GET", here, "/debug/pprof/goroutine?debug=1", "", 200, "goroutine profile"},
 		{"nothing", "", "GET", here, "/nothing", "", 404, ""},
@@ -35,6 +36,7 @@ func TestAdmin(t *testing.T) {
 		{"another name, the probes too", "", "GET", there, "/livez", "", 403, "loopback"},
 		{"a key, not given", "k", "GET", there, "/metrics", "", 401, ""},
 		{"a key, not given from here", "k", "GET", here, "/debug/pprof/", "", 401, ""},
+		{"a key, not given for the configuration", "k", "GET", here, "/config/status", "", 401, ""},
 		{"a key, given wrong", "k", "GET", there, "/metrics", "Bearer kk", 401, ""},
 		{"a key", "k", "GET", there, "/metrics", "Bearer k", 200, "tollhouse_a_total"},
 		{"a key, and a probe without", "k", "GET", there, "/readyz", "", 200, "ok"},
@@ -43,7 +45,7 @@ func TestAdmin(t *testing.T) {
 	reg.MustRegister(prometheus.NewCounter(prometheus.CounterOpts{Name: "tollhouse_a_total", Help: "a"}))
 	ready := error(nil)
 	ask := func(key, method, host, path, authorization string) *httptest.ResponseRecorder {
-		h := admin.Handler(admin.Options{Version: "v1", Ready: func() error { return ready }, Gather: reg, Key: key})
+		h := admin.Handler(admin.Options{Version: "v1", Ready: func() error { return ready }, Gather: reg, Key: key, Config: func() any { return map[string]string{"file": "f"} }})
 		r := httptest.NewRequest(method, "http://"+host+path, nil)
 		if authorization != "" {
 			r.Header.Set("Authorization", authorization)

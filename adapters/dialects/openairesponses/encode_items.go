@@ -70,7 +70,6 @@ type outSound struct {
 
 // items writes one turn: each call, each result and each thought is an item of its own, and so is what was said between them.
 func (e *encoder) items(m *canonical.Message) []any {
-	e.loseIf(m.Name != "", "messages.name", true)
 	w := itemWriter{encoder: e, role: m.Role, id: m.ID}
 	for i := range m.Parts {
 		w.part(&m.Parts[i])

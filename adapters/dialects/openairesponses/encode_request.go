@@ -2,6 +2,7 @@ package openairesponses
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/tollhouse/tollhouse/adapters/canonical"
@@ -70,6 +71,9 @@ func (Dialect) EncodeRequest(r *canonical.Request) ([]byte, []canonical.Loss, er
 	b := requestBody{
 		Model: r.Model, Stream: r.Stream, Input: []any{}, MaxOutputTokens: r.MaxOutputTokens, Temperature: r.Temperature, TopP: r.TopP,
 		TopLogprobs: r.TopLogprobs, User: r.User, Metadata: r.Metadata, PromptCacheKey: r.PromptCacheKey,
+	}
+	for i := range r.Messages {
+		e.loseIf(r.Messages[i].Name != "", fmt.Sprintf("messages[%d].name", i), true)
 	}
 	messages := r.Messages
 	if len(messages) > 0 && plainSystem(&messages[0]) {
