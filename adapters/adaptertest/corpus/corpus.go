@@ -35,6 +35,7 @@ type Case struct {
 		RequestID    *string `json:"request_id_header"`
 		Refusal      *string `json:"refusal"`
 		Usage        *struct {
+			Input      *uint64 `json:"input"`
 			CachedRead *uint64 `json:"cached_read"`
 			CacheWrite *uint64 `json:"cache_write"`
 			Reasoning  *uint64 `json:"reasoning"`
