@@ -96,10 +96,19 @@ func NewServer(o Options) *Server {
 	s := &Server{o: o, metrics: newMetrics(o.Registerer)}
 	s.http = &http.Server{
 		Handler: s.handler(), TLSConfig: o.TLS, ReadHeaderTimeout: o.Header, IdleTimeout: o.Idle, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug), Protocols: protocols(),
 		// No WriteTimeout: it would cut a stream at its deadline. Each write has its own.
 	}
 	return s
+}
+
+// protocols are HTTP/1.1 and HTTP/2, the latter also without TLS: AWS's SDK for JavaScript speaks nothing else to Bedrock's runtime.
+func protocols() *http.Protocols {
+	p := &http.Protocols{}
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
 // Serve answers until Shutdown.

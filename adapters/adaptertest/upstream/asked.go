@@ -12,6 +12,7 @@ type asked struct {
 	dialect, model string
 	stream         bool
 	tool           string // the first that is offered, where no result of one is there
+	forced         bool   // to call one
 	schema         bool
 }
 
@@ -24,6 +25,7 @@ type body struct {
 		Function  named   `json:"function"`
 		Functions []named `json:"functionDeclarations"`
 	} `json:"tools"`
+	ToolChoice json.RawMessage `json:"tool_choice"`
 	ToolConfig struct {
 		Tools []struct {
 			Spec named `json:"toolSpec"`
@@ -59,7 +61,7 @@ var (
 func read(r *http.Request, raw []byte) asked {
 	var b body
 	_ = json.Unmarshal(raw, &b)
-	a := asked{dialect: "openai_chat", model: b.Model, stream: b.Stream, schema: has(raw, schemas)}
+	a := asked{dialect: "openai_chat", model: b.Model, stream: b.Stream, schema: has(raw, schemas), forced: len(b.ToolChoice) > 0}
 	if !has(raw, results) {
 		a.tool = b.tool()
 	}
@@ -75,6 +77,8 @@ func read(r *http.Request, raw []byte) asked {
 	case strings.HasPrefix(path, "/model/"):
 		model, method, _ := strings.Cut(strings.TrimPrefix(path, "/model/"), "/converse")
 		a.dialect, a.model, a.stream = "bedrock_converse", model, method == "-stream"
+	case strings.HasPrefix(b.Model, "mistral-"):
+		a.dialect = "mistral"
 	}
 	return a
 }

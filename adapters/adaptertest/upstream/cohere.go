@@ -9,13 +9,13 @@ type cohere struct{}
 
 func (cohere) stream() string { return serverSentEvents }
 
-// usage has what is billed, and what ran, which is more.
+// usage has what is billed, and what ran.
 func (cohere) usage(u Usage, reported bool) string {
 	if !reported {
 		return ""
 	}
 	return fmt.Sprintf(`,"usage":{"billed_units":{"input_tokens":%d,"output_tokens":%d},"tokens":{"input_tokens":%d,"output_tokens":%d}}`,
-		u.Input, u.Output, u.Input+70, u.Output+2)
+		u.Input, u.Output, u.Input, u.Output)
 }
 
 func (cohere) finish(e *Entry) string {
@@ -29,10 +29,18 @@ func (cohere) function(e *Entry, arguments string) string {
 	return fmt.Sprintf(`{"id":"%s_%s","type":"function","function":{"name":%q,"arguments":%s}}`, e.Tool, e.Mark, e.Tool, quote(arguments))
 }
 
+// plan is what the model says before it calls a tool of its own accord.
+func (cohere) plan(e *Entry) string {
+	if e.forced {
+		return ""
+	}
+	return `"tool_plan":"I look it up.",`
+}
+
 func (c cohere) whole(e *Entry, text string, u Usage, usage bool) string {
 	message := fmt.Sprintf(`"content":[{"type":"text","text":%s}]`, quote(text))
 	if e.Tool != "" {
-		message = fmt.Sprintf(`"tool_plan":"I look it up.","tool_calls":[%s]`, c.function(e, whole(arguments)))
+		message = fmt.Sprintf(`%s"tool_calls":[%s]`, c.plan(e), c.function(e, whole(arguments)))
 	}
 	return fmt.Sprintf(`{"id":%q,"finish_reason":%q,"message":{"role":"assistant",%s}%s}`, e.ResponseID, c.finish(e), message, c.usage(u, usage))
 }
@@ -65,10 +73,11 @@ func (c cohere) call(e *Entry) []string {
 	if e.Tool == "" {
 		return nil
 	}
-	pieces := []string{
-		c.event("tool-plan-delta", `,"delta":{"message":{"tool_plan":"I look it up."}}`),
-		c.event("tool-call-start", fmt.Sprintf(`,"index":0,"delta":{"message":{"tool_calls":%s}}`, c.function(e, ""))),
+	var pieces []string
+	if plan := c.plan(e); plan != "" {
+		pieces = append(pieces, c.event("tool-plan-delta", `,"delta":{"message":{`+strings.TrimSuffix(plan, ",")+`}}`))
 	}
+	pieces = append(pieces, c.event("tool-call-start", fmt.Sprintf(`,"index":0,"delta":{"message":{"tool_calls":%s}}`, c.function(e, ""))))
 	for _, a := range arguments {
 		pieces = append(pieces, c.event("tool-call-delta", fmt.Sprintf(`,"index":0,"delta":{"message":{"tool_calls":{"function":{"arguments":%s}}}}`, quote(a))))
 	}

@@ -21,7 +21,7 @@ type dialect interface {
 }
 
 var dialects = map[string]dialect{
-	"openai_chat": openAI{}, "anthropic_messages": anthropic{}, "gemini": gemini{}, "cohere": cohere{}, "bedrock_converse": bedrock{},
+	"openai_chat": openAI{}, "mistral": mistral{}, "anthropic_messages": anthropic{}, "gemini": gemini{}, "cohere": cohere{}, "bedrock_converse": bedrock{},
 }
 
 const serverSentEvents = "text/event-stream"
@@ -109,6 +109,28 @@ func (o openAI) end(e *Entry, u Usage, usage bool) string {
 		out += o.event(e, `"choices":[],"usage":`+o.usage(u))
 	}
 	return out + "data: [DONE]\n\n"
+}
+
+// mistral is OpenAI's, but for its streams: a call comes whole, and the last chunk has the usage, unasked.
+type mistral struct{ openAI }
+
+func (m mistral) call(e *Entry) []string {
+	if e.Tool == "" {
+		return nil
+	}
+	return []string{m.event(e, fmt.Sprintf(`"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_%s","function":{"name":%q,"arguments":%s}}]},`+
+		`"finish_reason":null}]`, e.Mark, e.Tool, quote(whole(arguments))))}
+}
+
+func (m mistral) end(e *Entry, u Usage, usage bool) string {
+	finish, tail := "stop", ""
+	if e.Tool != "" {
+		finish = "tool_calls"
+	}
+	if usage {
+		tail = `,"usage":` + m.usage(u)
+	}
+	return m.event(e, fmt.Sprintf(`"choices":[{"index":0,"delta":{"content":""},"finish_reason":%q}]%s`, finish, tail)) + "data: [DONE]\n\n"
 }
 
 type anthropic struct{}

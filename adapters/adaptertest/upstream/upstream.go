@@ -41,7 +41,7 @@ import (
 // Entry is one request as the upstream saw it.
 type Entry struct {
 	Mark      string `json:"mark"`
-	Dialect   string `json:"dialect"` // openai_chat, anthropic_messages, gemini, cohere or bedrock_converse
+	Dialect   string `json:"dialect"` // openai_chat, anthropic_messages, mistral, gemini, cohere or bedrock_converse
 	Model     string `json:"model"`
 	Stream    bool   `json:"stream"`
 	KeyHash   string `json:"key_hash"` // SHA-256, hex
@@ -53,6 +53,7 @@ type Entry struct {
 	ResponseID string `json:"response_id"`
 	Tool       string `json:"tool,omitempty"`   // that the answer calls: the first that was offered, until its result is there
 	Schema     bool   `json:"schema,omitempty"` // the answer must be JSON
+	forced     bool   // to call a tool
 }
 
 // Usage is what a request would be billed: a function of its mark.
@@ -175,7 +176,7 @@ func (s *Server) enter(r *http.Request, body []byte) (*Entry, map[string]string)
 	hash := sha256.Sum256([]byte(keyOf(r)))
 	e := &Entry{
 		Dialect: asked.dialect, Model: asked.model, Stream: asked.stream, KeyHash: hex.EncodeToString(hash[:]),
-		ResponseID: fmt.Sprintf("resp-%d", s.ids.Add(1)), Tool: asked.tool, Schema: asked.schema,
+		ResponseID: fmt.Sprintf("resp-%d", s.ids.Add(1)), Tool: asked.tool, Schema: asked.schema, forced: asked.forced,
 	}
 	if m := markPattern.FindSubmatch(body); m != nil {
 		e.Mark = string(m[1])

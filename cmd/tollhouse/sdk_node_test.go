@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// nodeSDKs are the packages of testdata/sdk/node/package.json.
+var nodeSDKs = []sdk{
+	{"openai", "openai", "stop", "tool_calls", "BadRequestError", "AuthenticationError"},
+	{"@anthropic-ai/sdk", "anthropic", "end_turn", "tool_use", "BadRequestError", "AuthenticationError"},
+	{"@google/genai", "google", "STOP", "STOP", "ApiError", "ApiError"},
+	{"cohere-ai", "cohere", "COMPLETE", "TOOL_CALL", "BadRequestError", "UnauthorizedError"},
+	{"@mistralai/mistralai", "mistral", "stop", "tool_calls", "SDKError", "SDKError"},
+	{"@aws-sdk/client-bedrock-runtime", "bedrock", "end_turn", "tool_use", "ValidationException", "AccessDeniedException"},
+	{"@ai-sdk/openai", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
+	{"@ai-sdk/openai-compatible", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
+	{"@ai-sdk/anthropic", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
+	{"@ai-sdk/google", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
+	{"@ai-sdk/cohere", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
+	{"@ai-sdk/mistral", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
+	{"@ai-sdk/amazon-bedrock", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
+}
+
+// The official npm SDKs, each against a provider of every dialect, with nothing but base URL and key changed.
+func TestOfficialNodeSDKs(t *testing.T) {
+	for _, program := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%s is not installed", program)
+		}
+	}
+	home := installed(t, "node", []string{"package.json", "package-lock.json"}, func(ctx context.Context, _ string) *exec.Cmd {
+		return exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+	})
+	scripts := copyScripts(t, "node")
+	if err := os.Symlink(filepath.Join(home, "node_modules"), filepath.Join(scripts, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	useScripts(t, nodeSDKs, scripts, "node", "main.mjs")
+}
