@@ -114,11 +114,15 @@ func (o openAI) end(e *Entry, u Usage, usage bool) string {
 // mistral is OpenAI's, but for its streams: a call comes whole, and the last chunk has the usage, unasked.
 type mistral struct{ openAI }
 
+func (mistral) failure(message string) string {
+	return fmt.Sprintf(`{"object":"error","message":%q,"type":"invalid_request_error","param":null,"code":"3051"}`, message)
+}
+
 func (m mistral) call(e *Entry) []string {
 	if e.Tool == "" {
 		return nil
 	}
-	return []string{m.event(e, fmt.Sprintf(`"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_%s","function":{"name":%q,"arguments":%s}}]},`+
+	return []string{m.event(e, fmt.Sprintf(`"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_%s","type":"function","function":{"name":%q,"arguments":%s}}]},`+
 		`"finish_reason":null}]`, e.Mark, e.Tool, quote(whole(arguments))))}
 }
 
