@@ -10,19 +10,19 @@ import (
 
 // nodeSDKs are the packages of testdata/sdk/node/package.json.
 var nodeSDKs = []sdk{
-	{"openai", "openai", "stop", "tool_calls", "BadRequestError", "AuthenticationError"},
-	{"@anthropic-ai/sdk", "anthropic", "end_turn", "tool_use", "BadRequestError", "AuthenticationError"},
-	{"@google/genai", "google", "STOP", "STOP", "ApiError", "ApiError"},
-	{"cohere-ai", "cohere", "COMPLETE", "TOOL_CALL", "BadRequestError", "UnauthorizedError"},
-	{"@mistralai/mistralai", "mistral", "stop", "tool_calls", "SDKError", "SDKError"},
-	{"@aws-sdk/client-bedrock-runtime", "bedrock", "end_turn", "tool_use", "ValidationException", "AccessDeniedException"},
-	{"@ai-sdk/openai", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
-	{"@ai-sdk/openai-compatible", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
-	{"@ai-sdk/anthropic", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
-	{"@ai-sdk/google", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
-	{"@ai-sdk/cohere", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
-	{"@ai-sdk/mistral", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
-	{"@ai-sdk/amazon-bedrock", "vercel", "stop", "tool-calls", "APICallError", "APICallError"},
+	{"openai", "openai", "stop", "tool_calls", "BadRequestError", "AuthenticationError", false},
+	{"@anthropic-ai/sdk", "anthropic", "end_turn", "tool_use", "BadRequestError", "AuthenticationError", false},
+	{"@google/genai", "google", "STOP", "STOP", "ApiError", "ApiError", false},
+	{"cohere-ai", "cohere", "COMPLETE", "TOOL_CALL", "BadRequestError", "UnauthorizedError", false},
+	{"@mistralai/mistralai", "mistral", "stop", "tool_calls", "SDKError", "SDKError", false},
+	{"@aws-sdk/client-bedrock-runtime", "bedrock", "end_turn", "tool_use", "ValidationException", "AccessDeniedException", false},
+	{"@ai-sdk/openai", "vercel", "stop", "tool-calls", "APICallError", "APICallError", true},
+	{"@ai-sdk/openai-compatible", "vercel", "stop", "tool-calls", "APICallError", "APICallError", true},
+	{"@ai-sdk/anthropic", "vercel", "stop", "tool-calls", "APICallError", "APICallError", false},
+	{"@ai-sdk/google", "vercel", "stop", "tool-calls", "APICallError", "APICallError", false},
+	{"@ai-sdk/cohere", "vercel", "stop", "tool-calls", "APICallError", "APICallError", false},
+	{"@ai-sdk/mistral", "vercel", "stop", "tool-calls", "APICallError", "APICallError", true},
+	{"@ai-sdk/amazon-bedrock", "vercel", "stop", "tool-calls", "APICallError", "APICallError", false},
 }
 
 // The official npm SDKs, each against a provider of every dialect, with nothing but base URL and key changed.

@@ -25,6 +25,7 @@ type sdk struct {
 
 	stop, called      string // finish reasons
 	refused, stranger string // errors of a request that the provider refuses, and of a wrong key
+	ownEnvelope       bool   // it reads no error's message but from its own provider's envelope
 }
 
 // sdkRun is one SDK against one model.
@@ -110,10 +111,10 @@ func (r sdkRun) wrong(s seen) string {
 func (r sdkRun) limit(kind string) string {
 	mistrals := strings.HasPrefix(r.Model, "mistral")
 	switch {
-	case r.Name == "@mistralai/mistralai" && kind == "toolStream" && !mistrals:
+	case kind == "toolStream" && r.Name == "@mistralai/mistralai" && !mistrals:
 		return `"name"` // it takes only calls that come whole, as Mistral's do
-	case kind == "refused" && (r.Name == "@ai-sdk/mistral" && !mistrals || strings.HasPrefix(r.Name, "@ai-sdk/openai") && mistrals):
-		return "Bad Request" // it reads the message of its own provider's envelope only, and Mistral has one of its own
+	case kind == "refused" && r.ownEnvelope && mistrals == (r.Name != "@ai-sdk/mistral"):
+		return "Bad Request" // it finds the message in its own provider's envelope only; what Mistral says is not in OpenAI's
 	}
 	return ""
 }

@@ -50,7 +50,7 @@ func (g gemini) overloadEvent() string { return g.event(g.overload()) }
 
 func (gemini) event(data string) string { return "data: " + data + "\n\n" }
 
-func (g gemini) open(*Entry, Usage) string { return g.ping() }
+func (gemini) open(*Entry, Usage) string { return "" }
 
 func (g gemini) chunk(e *Entry, text string) string {
 	return g.event(g.response(e, g.text(text), "", ""))
@@ -63,7 +63,7 @@ func (g gemini) call(e *Entry) []string {
 	return []string{g.event(g.response(e, g.function(e), "", ""))} // Gemini never splits one
 }
 
-func (gemini) ping() string { return ": ping\n\n" }
+func (gemini) ping() string { return "" } // it has none, and Google's SDK for Go takes no comments
 
 func (g gemini) end(e *Entry, u Usage, usage bool) string {
 	tail := ""
