@@ -176,7 +176,7 @@ func (c *call) dress(body []byte) {
 			c.resp.Outcome, c.resp.ErrorClass = OutcomeRetryable, events.ErrorMalformedResponse
 		}
 	} else if c.up.StatusCode >= 400 {
-		dressed = c.tr.refusal(c.up.StatusCode, body)
+		dressed = c.tr.refusal(c.up.StatusCode, body, c.resp.Headers)
 	}
 	release := c.resp.Release
 	c.resp.Body, c.resp.Release = dressed, nil

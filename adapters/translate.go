@@ -106,9 +106,14 @@ func (t *translation) answer(body []byte, facts *ProviderResponse) ([]byte, erro
 	return t.client.EncodeAnswer(r, t.req, facts), nil
 }
 
-// refusal writes a provider's error as the client's dialect has it: status and message are the provider's.
-func (t *translation) refusal(status int, body []byte) []byte {
-	return t.client.RenderError(&Error{Code: codeOf(status), Status: status, Message: providersWords(status, body)})
+// refusal writes a provider's error as the client's dialect has it, into a header too where that names it: status and message are
+// the provider's.
+func (t *translation) refusal(status int, body []byte, h http.Header) []byte {
+	e := &Error{Code: codeOf(status), Status: status, Message: providersWords(status, body)}
+	if named, ok := t.client.(ErrorHeaders); ok {
+		named.SetErrorHeader(h, e)
+	}
+	return t.client.RenderError(e)
 }
 
 func codeOf(status int) Code {

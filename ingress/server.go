@@ -112,7 +112,7 @@ func NewServer(o Options) *Server {
 	s.Configure(o.Settings)
 	s.http = &http.Server{
 		Handler: s.handler(), TLSConfig: o.TLS, ReadHeaderTimeout: o.Header, IdleTimeout: o.Idle, MaxHeaderBytes: maxHeaderBytes,
-		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug), Protocols: protocols(),
 		// No WriteTimeout: it would cut a stream at its deadline. Each write has its own.
 	}
 	return s
@@ -122,6 +122,15 @@ func NewServer(o Options) *Server {
 func (s *Server) Configure(c Settings) {
 	c.fill()
 	s.settings.Store(&c)
+}
+
+// protocols are HTTP/1.1 and HTTP/2, the latter also without TLS: AWS's SDK for JavaScript speaks nothing else to Bedrock's runtime.
+func protocols() *http.Protocols {
+	p := &http.Protocols{}
+	p.SetHTTP1(true)
+	p.SetHTTP2(true)
+	p.SetUnencryptedHTTP2(true)
+	return p
 }
 
 // Serve answers until Shutdown.

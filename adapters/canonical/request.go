@@ -56,6 +56,16 @@ type Request struct {
 	Others []Other
 }
 
+// OneCall reports whether the client wants one call at a time, and whether the model must call and has only one tool to call: then
+// models make one call anyway, and the wish is a hint.
+func (r *Request) OneCall() (asked, hint bool) {
+	asked = r.ParallelTools != nil && !*r.ParallelTools
+	if c := r.ToolChoice; c != nil {
+		hint = c.Mode == ToolNamed || c.Mode == ToolRequired && (len(c.Only) == 1 || len(r.Tools) == 1)
+	}
+	return asked, hint
+}
+
 // Other is a member of a request that the model has no word for.
 type Other struct {
 	Dialect string // whose member it is

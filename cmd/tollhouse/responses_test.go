@@ -239,21 +239,9 @@ func useResponses(ctx context.Context, t *testing.T, client openai.Client, model
 	}
 }
 
-// The npm SDK, too; what it runs is testdata/sdk/responses.mjs.
+// The npm SDK, too; what it runs is testdata/sdk/node/responses.mjs.
 func TestResponsesWithTheNodeSDK(t *testing.T) {
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not installed", program)
-		}
-	}
-	dir := installNodeSDKs(t)
-	raw, err := os.ReadFile(filepath.Join("testdata", "sdk", "responses.mjs"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "responses.mjs"), raw, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	dir := nodeScripts(t)
 	s := newStack(t, "")
 	s.start("broker", "broker")
 	s.writeConfig("")

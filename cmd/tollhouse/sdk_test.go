@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -111,44 +108,4 @@ func useAnthropic(ctx context.Context, t *testing.T, base string) {
 	if err := stream.Err(); err == nil || !strings.Contains(err.Error(), "api_error") {
 		t.Errorf("a broken stream ends with %v", err)
 	}
-}
-
-// The official npm SDKs: packages at the versions of testdata/sdk/package-lock.json, installed into the user's cache once.
-func TestOfficialNodeSDKs(t *testing.T) {
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%s is not installed", program)
-		}
-	}
-	dir := installNodeSDKs(t)
-	s := newStack(t, "")
-	s.start("broker", "broker")
-	s.writeConfig("")
-	base := s.start("gateway", "gateway").address("gateway")
-	cmd := exec.Command("node", filepath.Join(dir, "sdk.mjs"))
-	cmd.Env = append(os.Environ(), "GATEWAY="+base, "KEY="+testKey)
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), "all good") {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
-
-func installNodeSDKs(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "sdk.mjs"} {
-		raw, err := os.ReadFile(filepath.Join("testdata", "sdk", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), raw, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	cmd := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	return dir
 }

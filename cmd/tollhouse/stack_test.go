@@ -81,8 +81,12 @@ registries:
   - {name: openai, provider: openai, models: ["gpt-*"], endpoints: [{name: main, base_url: "%[2]s/v1", api_key: %[3]s}]}
   - {name: second, provider: openai_compatible, models: ["gpt-*"], endpoints: [{name: other, base_url: "%[2]s/v1", api_key: %[3]s}]}
   - {name: anthropic, provider: anthropic, models: ["claude-*"], endpoints: [{name: main, base_url: "%[2]s", api_key: %[3]s}]}
+  - {name: gemini, provider: gemini, models: ["gemini-*"], endpoints: [{name: main, base_url: "%[2]s", api_key: %[3]s}]}
+  - {name: cohere, provider: cohere, models: ["command-*"], endpoints: [{name: main, base_url: "%[2]s", api_key: %[3]s}]}
+  - {name: bedrock, provider: bedrock, region: us-east-1, models: ["amazon.*"], endpoints: [{name: main, base_url: "%[2]s", api_key: %[3]s}]}
+  - {name: mistral, provider: mistral, models: ["mistral-small-*"], endpoints: [{name: main, base_url: "%[2]s/v1", api_key: %[3]s}]}
 pools:
-  main: {members: [{registry: openai, weight: 1}, {registry: anthropic, weight: 1}]}
+  main: {members: [{registry: openai}, {registry: anthropic}, {registry: gemini}, {registry: cohere}, {registry: bedrock}, {registry: mistral}]}
 consumers:
   - name: tester
     keys: [%[4]q]

@@ -18,10 +18,35 @@ type answer struct {
 	script  map[string]string
 	usage   Usage
 	dialect dialect
+	words   []string // of a text, as a stream has them
+}
+
+// text is what a whole answer says: what a stream does where the request asks for JSON, or the script says so.
+func (a *answer) text() string {
+	if a.e.Schema || a.script["same"] != "" {
+		return whole(a.words)
+	}
+	return "answer to " + a.e.Mark
+}
+
+// wordsOf are the pieces of a text.
+func wordsOf(e *Entry, script map[string]string) []string {
+	if e.Schema {
+		return arguments
+	}
+	chunks := 5
+	if n, err := strconv.Atoi(script["chunks"]); err == nil {
+		chunks = n
+	}
+	words := make([]string, chunks)
+	for i := range words {
+		words[i] = fmt.Sprintf("word %d ", i)
+	}
+	return words
 }
 
 func (a *answer) run() {
-	a.w.Header().Set("X-Request-Id", "up-"+a.e.ResponseID)
+	a.w.Header().Set("X-Request-Id", RequestID(*a.e))
 	switch {
 	case a.script["hang"] == "1":
 		<-a.r.Context().Done()
@@ -44,6 +69,9 @@ func (a *answer) run() {
 	}
 }
 
+// RequestID is what an entry's answer is called in its header, whatever the dialect.
+func RequestID(e Entry) string { return "up-" + e.ResponseID }
+
 func (a *answer) status(code int) {
 	a.s.note(func() { a.e.Status = code })
 	a.w.WriteHeader(code)
@@ -55,13 +83,16 @@ func (a *answer) fail() {
 		a.w.Header().Set("Retry-After", v)
 	}
 	a.w.Header().Set("Content-Type", "application/json")
+	if d, ok := a.dialect.(errorTypes); ok {
+		d.setErrorType(a.w.Header(), code)
+	}
 	a.status(code)
 	_, _ = io.WriteString(a.w, a.dialect.failure(fmt.Sprintf("scripted %d", code)))
 	a.s.note(func() { a.e.Completed = true })
 }
 
 func (a *answer) whole() {
-	body := a.dialect.whole(a.e, a.usage, a.script["nousage"] == "")
+	body := a.dialect.whole(a.e, a.text(), a.usage, a.script["nousage"] == "")
 	if a.script["overload"] != "" {
 		body = a.dialect.overload()
 	}
@@ -100,14 +131,11 @@ func (a *answer) cut() {
 }
 
 func (a *answer) stream() {
-	chunks, pace := 5, time.Millisecond
-	if n, err := strconv.Atoi(a.script["chunks"]); err == nil {
-		chunks = n
-	}
+	pace, words := time.Millisecond, a.words
 	if d, err := time.ParseDuration(a.script["pace"]); err == nil {
 		pace = d
 	}
-	a.w.Header().Set("Content-Type", "text/event-stream")
+	a.w.Header().Set("Content-Type", a.dialect.stream())
 	a.status(http.StatusOK)
 	if a.script["overload"] != "" {
 		a.write(a.dialect.overloadEvent())
@@ -125,12 +153,12 @@ func (a *answer) stream() {
 		if !a.write(piece) {
 			return
 		}
-		chunks = 0
+		words = nil
 	}
 	cutAt, _ := strconv.Atoi(a.script["cut"])
-	for i := range chunks {
+	for i, word := range words {
 		if a.script["cut"] == "mid" && i == 1 {
-			a.write(a.dialect.chunk(a.e, i)[:20])
+			a.write(a.dialect.chunk(a.e, word)[:20])
 			a.cut()
 			return
 		}
@@ -138,7 +166,7 @@ func (a *answer) stream() {
 			a.cut()
 			return
 		}
-		if !a.write(a.dialect.chunk(a.e, i)) {
+		if !a.write(a.dialect.chunk(a.e, word)) {
 			return
 		}
 		a.s.note(func() { a.e.Chunks++ })

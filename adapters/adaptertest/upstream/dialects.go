@@ -1,43 +1,58 @@
 package upstream
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 )
 
 // dialect writes answers in one wire format.
 type dialect interface {
-	whole(e *Entry, u Usage, usage bool) string
+	stream() string // its content type
+	whole(e *Entry, text string, u Usage, usage bool) string
 	failure(message string) string
 	overload() string
 	overloadEvent() string
 	open(e *Entry, u Usage) string
-	chunk(e *Entry, i int) string
+	chunk(e *Entry, text string) string
 	call(e *Entry) []string // of the entry's tool; none where it has none
 	ping() string
 	end(e *Entry, u Usage, usage bool) string
 }
 
-var dialects = map[string]dialect{"openai_chat": openAI{}, "openai_responses": responses{}, "anthropic_messages": anthropic{}}
+var dialects = map[string]dialect{
+	"openai_chat": openAI{}, "openai_responses": responses{}, "mistral": mistral{}, "anthropic_messages": anthropic{}, "gemini": gemini{},
+	"cohere": cohere{}, "bedrock_converse": bedrock{},
+}
 
-// What a tool is called with, in the pieces that a stream has it in.
+const serverSentEvents = "text/event-stream"
+
+// What a tool is called with, and what answers by a schema, in the pieces that a stream has it in.
 var arguments = []string{`{"ci`, `ty":"Os`, `lo"}`}
 
 func whole(pieces []string) string { return strings.Join(pieces, "") }
 
+// quote writes text as JSON has it.
+func quote(text string) string {
+	raw, _ := json.Marshal(text)
+	return string(raw)
+}
+
 type openAI struct{}
+
+func (openAI) stream() string { return serverSentEvents }
 
 func (openAI) usage(u Usage) string {
 	return fmt.Sprintf(`{"prompt_tokens":%d,"completion_tokens":%d,"total_tokens":%d,"prompt_tokens_details":{"cached_tokens":%d}}`,
 		u.Input, u.Output, u.Input+u.Output, u.Cached)
 }
 
-func (o openAI) whole(e *Entry, u Usage, usage bool) string {
+func (o openAI) whole(e *Entry, text string, u Usage, usage bool) string {
 	tail := ""
 	if usage {
 		tail = `,"usage":` + o.usage(u)
 	}
-	message, finish := fmt.Sprintf(`"content":"answer to %s"`, e.Mark), "stop"
+	message, finish := `"content":`+quote(text), "stop"
 	if e.Tool != "" {
 		finish = "tool_calls"
 		message = fmt.Sprintf(`"content":null,"tool_calls":[{"id":"call_%s","type":"function","function":{"name":%q,"arguments":%q}}]`,
@@ -79,8 +94,8 @@ func (o openAI) open(e *Entry, _ Usage) string {
 	return o.event(e, `"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]`)
 }
 
-func (o openAI) chunk(e *Entry, i int) string {
-	return o.event(e, fmt.Sprintf(`"choices":[{"index":0,"delta":{"content":"word %d "},"finish_reason":null}]`, i))
+func (o openAI) chunk(e *Entry, text string) string {
+	return o.event(e, fmt.Sprintf(`"choices":[{"index":0,"delta":{"content":%s},"finish_reason":null}]`, quote(text)))
 }
 
 func (openAI) ping() string { return ": ping\n\n" }
@@ -97,14 +112,42 @@ func (o openAI) end(e *Entry, u Usage, usage bool) string {
 	return out + "data: [DONE]\n\n"
 }
 
+// mistral is OpenAI's, but for its streams: a call comes whole, and the last chunk has the usage, unasked.
+type mistral struct{ openAI }
+
+func (mistral) failure(message string) string {
+	return fmt.Sprintf(`{"object":"error","message":%q,"type":"invalid_request_error","param":null,"code":"3051"}`, message)
+}
+
+func (m mistral) call(e *Entry) []string {
+	if e.Tool == "" {
+		return nil
+	}
+	return []string{m.event(e, fmt.Sprintf(`"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"call_%s","type":"function","function":{"name":%q,"arguments":%s}}]},`+
+		`"finish_reason":null}]`, e.Mark, e.Tool, quote(whole(arguments))))}
+}
+
+func (m mistral) end(e *Entry, u Usage, usage bool) string {
+	finish, tail := "stop", ""
+	if e.Tool != "" {
+		finish = "tool_calls"
+	}
+	if usage {
+		tail = `,"usage":` + m.usage(u)
+	}
+	return m.event(e, fmt.Sprintf(`"choices":[{"index":0,"delta":{"content":""},"finish_reason":%q}]%s`, finish, tail)) + "data: [DONE]\n\n"
+}
+
 type anthropic struct{}
 
-func (anthropic) whole(e *Entry, u Usage, usage bool) string {
+func (anthropic) stream() string { return serverSentEvents }
+
+func (anthropic) whole(e *Entry, text string, u Usage, usage bool) string {
 	tail := ""
 	if usage {
 		tail = fmt.Sprintf(`,"usage":{"input_tokens":%d,"cache_read_input_tokens":%d,"output_tokens":%d}`, u.Input-u.Cached, u.Cached, u.Output)
 	}
-	content, stop := fmt.Sprintf(`{"type":"text","text":"answer to %s"}`, e.Mark), "end_turn"
+	content, stop := fmt.Sprintf(`{"type":"text","text":%s}`, quote(text)), "end_turn"
 	if e.Tool != "" {
 		stop = "tool_use"
 		content = fmt.Sprintf(`{"type":"tool_use","id":"toolu_%s","name":%q,"input":%s}`, e.Mark, e.Tool, whole(arguments))
@@ -145,8 +188,8 @@ func (anthropic) open(e *Entry, u Usage) string {
 		e.ResponseID, e.Model+"-echo", u.Input-u.Cached, u.Cached, block)
 }
 
-func (anthropic) chunk(_ *Entry, i int) string {
-	return fmt.Sprintf("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"word %d \"}}\n\n", i)
+func (anthropic) chunk(_ *Entry, text string) string {
+	return fmt.Sprintf("event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":%s}}\n\n", quote(text))
 }
 
 func (anthropic) ping() string { return "event: ping\ndata: {\"type\":\"ping\"}\n\n" }

@@ -10,6 +10,8 @@ import (
 // responses writes OpenAI's Responses: a lone message, or a lone call.
 type responses struct{}
 
+func (responses) stream() string { return serverSentEvents }
+
 func (responses) usage(u Usage) string {
 	return fmt.Sprintf(`{"input_tokens":%d,"input_tokens_details":{"cached_tokens":%d},"output_tokens":%d,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":%d}`,
 		u.Input, u.Cached, u.Output, u.Input+u.Output)
@@ -34,8 +36,8 @@ func (responses) called(e *Entry, status, arguments string) string {
 		e.Mark, status, arguments, e.Mark, e.Tool)
 }
 
-func (r responses) whole(e *Entry, u Usage, usage bool) string {
-	counted, output := "null", r.message(e, "completed", "answer to "+e.Mark)
+func (r responses) whole(e *Entry, text string, u Usage, usage bool) string {
+	counted, output := "null", r.message(e, "completed", text)
 	if usage {
 		counted = r.usage(u)
 	}
@@ -80,8 +82,8 @@ func (responses) at(e *Entry) string {
 	return fmt.Sprintf(`"item_id":%q,"output_index":0`, id)
 }
 
-func (r responses) chunk(e *Entry, i int) string {
-	return r.event("response.output_text.delta", fmt.Sprintf(`%s,"content_index":0,"delta":"word %d ","logprobs":[]`, r.at(e), i))
+func (r responses) chunk(e *Entry, text string) string {
+	return r.event("response.output_text.delta", fmt.Sprintf(`%s,"content_index":0,"delta":%s,"logprobs":[]`, r.at(e), quote(text)))
 }
 
 func (r responses) call(e *Entry) (pieces []string) {
@@ -100,6 +102,10 @@ func (r responses) end(e *Entry, u Usage, usage bool) string {
 	var text strings.Builder
 	for i := range e.Chunks {
 		fmt.Fprintf(&text, "word %d ", i)
+	}
+	if e.Schema {
+		text.Reset()
+		text.WriteString(whole(arguments))
 	}
 	counted, item := "null", r.message(e, "completed", text.String())
 	done := ""
@@ -145,14 +151,14 @@ func (s *Server) answerStored(w http.ResponseWriter, r *http.Request, id string)
 	w.Header().Set("Content-Type", "application/json")
 	e := s.stored[id]
 	switch {
-	case e == nil || e.KeyHash != keyHash(r):
+	case e == nil || e.KeyHash != hashOf(r):
 		w.WriteHeader(http.StatusNotFound)
 		fmt.Fprintf(w, `{"error":{"message":"Response with id '%s' not found.","type":"invalid_request_error","param":null,"code":null}}`, id)
 	case r.Method == http.MethodDelete:
 		delete(s.stored, id)
 		fmt.Fprintf(w, `{"id":%q,"object":"response","deleted":true}`, id)
 	default:
-		fmt.Fprint(w, responses{}.whole(e, UsageOf(e.Mark), true))
+		fmt.Fprint(w, responses{}.whole(e, "answer to "+e.Mark, UsageOf(e.Mark), true))
 	}
 }
 

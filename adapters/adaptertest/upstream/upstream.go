@@ -1,5 +1,6 @@
-// Package upstream stands in for the internet: it speaks OpenAI Chat and Responses and Anthropic Messages, misbehaves as it is told, and keeps books
-// of its own of what it served and would have billed, so that the gateway's books can be held against them.
+// Package upstream stands in for the internet: it speaks OpenAI Chat and Responses, Anthropic Messages, Gemini, Cohere and Bedrock Converse, misbehaves as
+// it is told, and keeps books of its own of what it served and would have billed, so that the gateway's books can be held against them.
+// Offered a tool, it calls the first until a result is there; asked for JSON by a schema, it answers {"city":"Oslo"}.
 //
 // A prompt says what is to happen, so that another process can script it: `mark:XYZ` names the request, and a line
 // `upstream: key=value …` holds directives:
@@ -8,6 +9,7 @@
 //	retry_after=2       with this header
 //	delay=50ms          wait before answering
 //	chunks=20 pace=5ms  of a stream
+//	same=1              the whole answer says what a stream does
 //	cut=7               close the connection after that many chunks; cut=mid: in the middle of one
 //	hang=1              read the request and never answer; hang=stream: stop after the first chunk
 //	garbage=1           answer what is no JSON, or no event stream
@@ -20,7 +22,6 @@
 package upstream
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -40,7 +41,7 @@ import (
 // Entry is one request as the upstream saw it.
 type Entry struct {
 	Mark      string `json:"mark"`
-	Dialect   string `json:"dialect"` // openai_chat, openai_responses or anthropic_messages
+	Dialect   string `json:"dialect"` // openai_chat, openai_responses, anthropic_messages, mistral, gemini, cohere or bedrock_converse
 	Model     string `json:"model"`
 	Stream    bool   `json:"stream"`
 	KeyHash   string `json:"key_hash"` // SHA-256, hex
@@ -50,7 +51,9 @@ type Entry struct {
 	// Reported is the usage that was written to its end, so that whoever read it knows it; zero where none was.
 	Reported   Usage  `json:"reported"`
 	ResponseID string `json:"response_id"`
-	Tool       string `json:"tool,omitempty"` // that the answer calls: the first that was offered, until its result is there
+	Tool       string `json:"tool,omitempty"`   // that the answer calls: the first that was offered, until its result is there
+	Schema     bool   `json:"schema,omitempty"` // the answer must be JSON
+	forced     bool   // to call a tool
 }
 
 // Usage is what a request would be billed: a function of its mark.
@@ -166,46 +169,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	a := answer{s: s, w: w, r: r, e: e, script: script, usage: UsageOf(e.Mark), dialect: dialects[e.Dialect]}
+	a := answer{s: s, w: w, r: r, e: e, script: script, usage: UsageOf(e.Mark), dialect: dialects[e.Dialect], words: wordsOf(e, script)}
+	if e.Dialect == "cohere" {
+		a.usage.Cached = 0 // it bills no such part
+	}
 	a.run()
 }
 
-func keyHash(r *http.Request) string {
-	key := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if key == "" {
-		key = r.Header.Get("X-Api-Key")
-	}
-	hash := sha256.Sum256([]byte(key))
+func hashOf(r *http.Request) string {
+	hash := sha256.Sum256([]byte(keyOf(r)))
 	return hex.EncodeToString(hash[:])
 }
 
 // enter makes the book's entry: the request was received, whatever comes of it.
 func (s *Server) enter(r *http.Request, body []byte) (*Entry, map[string]string) {
-	var asked struct {
-		Model  string `json:"model"`
-		Stream bool   `json:"stream"`
-		Tools  []struct {
-			Name     string `json:"name"`
-			Function struct {
-				Name string `json:"name"`
-			} `json:"function"`
-		} `json:"tools"`
-	}
-	_ = json.Unmarshal(body, &asked)
+	asked := read(r, body)
 	e := &Entry{
-		Dialect: "openai_chat", Model: asked.Model, Stream: asked.Stream, KeyHash: keyHash(r),
-		ResponseID: fmt.Sprintf("resp-%d", s.ids.Add(1)),
-	}
-	switch {
-	case strings.HasSuffix(r.URL.Path, "/messages"):
-		e.Dialect = "anthropic_messages"
-	case strings.HasSuffix(r.URL.Path, "/responses"):
-		e.Dialect = "openai_responses"
-	}
-	answered := bytes.Contains(body, []byte(`"tool_call_id"`)) || bytes.Contains(body, []byte(`"tool_result"`)) ||
-		bytes.Contains(body, []byte(`"function_call_output"`))
-	if len(asked.Tools) > 0 && !answered {
-		e.Tool = asked.Tools[0].Name + asked.Tools[0].Function.Name
+		Dialect: asked.dialect, Model: asked.model, Stream: asked.stream, KeyHash: hashOf(r),
+		ResponseID: fmt.Sprintf("resp-%d", s.ids.Add(1)), Tool: asked.tool, Schema: asked.schema, forced: asked.forced,
 	}
 	if m := markPattern.FindSubmatch(body); m != nil {
 		e.Mark = string(m[1])

@@ -58,7 +58,8 @@ func (e *requestEncoder) tools() {
 			config["toolChoice"] = fields{"tool": fields{"name": choice.Name}}
 		}
 	}
-	e.loseIf(r.ParallelTools != nil && !*r.ParallelTools, "parallel_tools", false)
+	oneCall, hint := r.OneCall()
+	e.loseIf(oneCall, "parallel_tools", hint)
 }
 
 func (e *requestEncoder) tool(t *canonical.Tool, field string) fields {

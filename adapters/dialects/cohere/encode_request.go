@@ -169,7 +169,8 @@ func (e *requestEncoder) thinking(r *canonical.Reasoning) {
 
 // absent names what Cohere has nothing for.
 func (e *requestEncoder) absent(r *canonical.Request) {
-	e.loseIf(r.ParallelTools != nil && !*r.ParallelTools, "parallel_tools", false)
+	oneCall, hint := r.OneCall()
+	e.loseIf(oneCall, "parallel_tools", hint)
 	e.loseIf(r.MinP != "", "min_p", false)
 	e.loseIf(r.N != "" && r.N != "1", "n", false)
 	e.loseIf(r.TopLogprobs != "" && r.TopLogprobs != "0", "top_logprobs", false)

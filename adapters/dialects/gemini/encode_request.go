@@ -104,7 +104,8 @@ func (e *encoder) messages() error {
 // hints names the members of a request that have no place at Google, whatever the conversation is.
 func (e *encoder) hints() {
 	r := e.r
-	e.loseIf(r.ParallelTools != nil && !*r.ParallelTools, "parallel_tools", false)
+	oneCall, hint := r.OneCall()
+	e.loseIf(oneCall, "parallel_tools", hint)
 	e.loseIf(r.MinP != "", "min_p", false)
 	e.loseIf(r.Verbosity != "", "verbosity", r.Verbosity == "medium")
 	e.loseIf(r.ServiceTier != "" && r.ServiceTier != "auto" && r.ServiceTier != "default", "service_tier", true)
