@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -40,6 +41,7 @@ type stack struct {
 	upstream *upstream.Server
 	parts    map[string]*proc
 	last     map[string]string // where a killed part was
+	tls      string            // of the gateway: {cert: …, key: …}
 }
 
 // proc is one running part.
@@ -74,8 +76,8 @@ func (s *stack) writeConfig(extra string) {
 	s.t.Helper()
 	s.config = filepath.Join(s.dir, "tollhouse.yaml")
 	var b strings.Builder
-	fmt.Fprintf(&b, `gateway: {listen: "127.0.0.1:0", admin: "127.0.0.1:0", id: gw-test, grace: 5s}
-data_dir: %q
+	fmt.Fprintf(&b, `gateway: {listen: "127.0.0.1:0", admin: "127.0.0.1:0", id: gw-test, grace: 5s, tls: %[5]s}
+data_dir: %[1]q
 embedded: {broker: "127.0.0.1:0", warehouse: "127.0.0.1:0"}
 registries:
   - {name: openai, provider: openai, models: ["gpt-*"], endpoints: [{name: main, base_url: "%[2]s/v1", api_key: %[3]s}]}
@@ -93,7 +95,7 @@ consumers:
     labels: {team: growth}
     pool: main
     fallback: [{registry: second}]
-`, filepath.Join(s.dir, "data"), s.upstream.URL(), upstreamKey, testKey)
+`, filepath.Join(s.dir, "data"), s.upstream.URL(), upstreamKey, testKey, cmp.Or(s.tls, "{}"))
 	if p := s.parts["broker"]; p != nil {
 		fmt.Fprintf(&b, "kafka: {brokers: [%q], partitions: 4}\n", strings.TrimPrefix(p.address("broker"), "kafka://"))
 	}

@@ -200,6 +200,6 @@ func (anthropic) end(e *Entry, u Usage, _ bool) string {
 		stop = "tool_use"
 	}
 	return fmt.Sprintf("event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n"+
-		"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":%q,\"stop_sequence\":null},\"usage\":{\"output_tokens\":%d}}\n\n"+
-		"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", stop, u.Output)
+		"event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":%q,\"stop_sequence\":null},\"usage\":{\"input_tokens\":%d,\"cache_read_input_tokens\":%d,\"output_tokens\":%d}}\n\n"+
+		"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", stop, u.Input-u.Cached, u.Cached, u.Output)
 }

@@ -72,6 +72,7 @@ func (Dialect) EncodeRequest(r *canonical.Request) ([]byte, []canonical.Loss, er
 			b.Output = &output{}
 		}
 		b.Output.Format = canonical.Marshal(format{Type: "json_schema", Schema: f.Schema})
+		e.lose(f.Description != "", "response_format.description", true)
 	} else {
 		e.lose(f != nil && f.Kind == canonical.FormatJSON, "response_format", false)
 	}

@@ -139,7 +139,7 @@ func (e *requestEncoder) format(f *canonical.Format) {
 		e.out.Format = &wireFormat{Type: "json_object"}
 	case canonical.FormatSchema:
 		e.out.Format = &wireFormat{Type: "json_object", Schema: f.Schema}
-		e.loseIf(f.Description != "", "response_format.description", false)
+		e.loseIf(f.Description != "", "response_format.description", true)
 	}
 }
 

@@ -2,7 +2,9 @@ package openaichat
 
 import (
 	"encoding/json"
+	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/adapters/canonical"
@@ -14,6 +16,8 @@ type streamEncoder struct {
 	facts   *adapters.ProviderResponse
 	created int64
 	choices map[int]*sentChoice
+	// whole: a call goes out when it is whole, as in Mistral's streams, whose SDKs take no pieces.
+	whole bool
 }
 
 // sentChoice is what a choice's client has been told.
@@ -21,6 +25,9 @@ type sentChoice struct {
 	kind  canonical.PartKind // of the open part
 	calls int
 	role  bool
+
+	held      *outCall // the open call, where calls go out whole
+	arguments []byte   // of it
 }
 
 // StreamType is server-sent events.
@@ -28,7 +35,12 @@ func (Dialect) StreamType(*adapters.RequestContext) string { return adapters.Eve
 
 // NewStreamEncoder writes one stream of chunks.
 func (Dialect) NewStreamEncoder(req *adapters.RequestContext, facts *adapters.ProviderResponse) adapters.StreamEncoder {
-	return &streamEncoder{req: req, facts: facts, choices: map[int]*sentChoice{}}
+	return &streamEncoder{req: req, facts: facts, choices: map[int]*sentChoice{}, whole: fromMistral(req.Header)}
+}
+
+// fromMistral reports whether the client is one of Mistral's own SDKs, which share OpenAI's route.
+func fromMistral(client http.Header) bool {
+	return strings.HasPrefix(client.Get("User-Agent"), "mistral-client-")
 }
 
 type chunkBody struct {
@@ -112,6 +124,8 @@ func (e *streamEncoder) Event(dst []byte, ev *canonical.Event) []byte {
 		return e.begin(dst, c, ev)
 	case canonical.PartDelta:
 		return e.more(dst, e.choice(ev.Choice), ev)
+	case canonical.PartEnd:
+		return e.release(dst, e.choice(ev.Choice), ev)
 	case canonical.Finish:
 		word := finishWord(ev.Finish)
 		return e.delta(dst, ev.Choice, chunkDelta{}, &word)
@@ -131,6 +145,10 @@ func (e *streamEncoder) begin(dst []byte, c *sentChoice, ev *canonical.Event) []
 		if out.Function != nil {
 			out.Function.Arguments = p.Call.Arguments
 		}
+		if e.whole && out.Function != nil {
+			c.held, c.arguments = &out, append(c.arguments[:0], p.Call.Arguments...)
+			return dst
+		}
 		return e.delta(dst, ev.Choice, chunkDelta{ToolCalls: []outCall{out}}, nil)
 	case canonical.Image:
 		if url := p.Media.AsURL(); url != "" {
@@ -140,7 +158,25 @@ func (e *streamEncoder) begin(dst []byte, c *sentChoice, ev *canonical.Event) []
 	return dst
 }
 
+// release writes the call that was held until it was whole.
+func (e *streamEncoder) release(dst []byte, c *sentChoice, ev *canonical.Event) []byte {
+	if c.held == nil {
+		return dst
+	}
+	call := *c.held
+	c.held = nil
+	call.Function.Arguments = string(c.arguments)
+	return e.delta(dst, ev.Choice, chunkDelta{ToolCalls: []outCall{call}}, nil)
+}
+
 func (e *streamEncoder) more(dst []byte, c *sentChoice, ev *canonical.Event) []byte {
+	if c.held != nil {
+		c.arguments = append(c.arguments, ev.Text...)
+		if ev.Part != nil {
+			c.held.Extra = signed(ev.Part.Signature)
+		}
+		return dst
+	}
 	if c.kind == canonical.ToolCall {
 		index := c.calls - 1
 		out := outCall{Index: &index}

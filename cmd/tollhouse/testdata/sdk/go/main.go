@@ -96,7 +96,7 @@ func (r run) do(ctx context.Context, base, key string, report func(seen)) error 
 		do           func(ctx context.Context, prompt string) (seen, error)
 	}{
 		{"text", " upstream: same=1", own.text},
-		{"stream", " upstream: same=1", own.stream},
+		{"stream", " upstream: same=1 ping=1", own.stream},
 		{"tool", "", own.tool},
 		{"toolStream", "", own.toolStream},
 		{"schema", "", own.schema},

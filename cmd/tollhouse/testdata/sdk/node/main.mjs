@@ -18,7 +18,7 @@ async function run({ name, file, model, tag }) {
   const stranger = make({ base, key: "wrong", model, name });
   const cases = {
     text: (mark) => client.text(`${mark} upstream: same=1`),
-    stream: (mark) => client.stream(`${mark} upstream: same=1`),
+    stream: (mark) => client.stream(`${mark} upstream: same=1 ping=1`),
     tool: (mark) => client.tool(mark),
     toolStream: (mark) => client.toolStream(mark),
     schema: (mark) => client.schema(mark),
