@@ -31,6 +31,9 @@ func TestOfficialPythonSDKs(t *testing.T) {
 	if err != nil {
 		t.Skip("python3 is not installed")
 	}
+	if out, err := exec.Command(python, "-c", "import venv, ensurepip").CombinedOutput(); err != nil {
+		t.Skipf("python3 cannot make virtual environments: %v\n%s", err, out)
+	}
 	home := installed(t, "python", []string{"requirements.txt"}, func(ctx context.Context, dir string) *exec.Cmd {
 		// The folder is the virtual environment; it may not be moved.
 		script := `"$0" -m venv . && bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r requirements.txt`
