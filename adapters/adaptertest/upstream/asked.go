@@ -39,17 +39,15 @@ type named struct {
 
 // tool is the name of the first tool.
 func (b *body) tool() string {
-	for _, t := range b.ToolConfig.Tools {
-		return t.Spec.Name
+	switch {
+	case len(b.ToolConfig.Tools) > 0:
+		return b.ToolConfig.Tools[0].Spec.Name
+	case len(b.Tools) == 0:
+		return ""
+	case len(b.Tools[0].Functions) > 0:
+		return b.Tools[0].Functions[0].Name
 	}
-	for _, t := range b.Tools {
-		name := t.Name + t.Function.Name
-		for _, f := range t.Functions[:min(1, len(t.Functions))] {
-			name = f.Name
-		}
-		return name
-	}
-	return ""
+	return b.Tools[0].Name + b.Tools[0].Function.Name
 }
 
 // Words by which a request is known to hold a tool's result, or to want JSON by a schema.
