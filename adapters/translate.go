@@ -19,6 +19,8 @@ type translation struct {
 
 	decoder StreamDecoder
 	encoder StreamEncoder
+	emit    func(*canonical.Event)
+	bare    map[int]bool // choices whose open call has no arguments so far
 	out     []byte
 }
 
@@ -171,17 +173,42 @@ func providersWords(status int, body []byte) string {
 
 // begin readies the translation of a stream.
 func (t *translation) begin(facts *ProviderResponse) {
-	t.decoder, t.encoder = t.upstream.NewStreamDecoder(), t.client.NewStreamEncoder(t.req, facts)
+	t.decoder, t.encoder, t.emit = t.upstream.NewStreamDecoder(), t.client.NewStreamEncoder(t.req, facts), t.step
+}
+
+// step adds what the client is to see of one step. A call that ends without arguments gets the empty object that it stands for: clients
+// parse what they have put together.
+func (t *translation) step(e *canonical.Event) {
+	switch e.Kind {
+	case canonical.PartBegin:
+		if c := e.Part.Call; e.Part.Kind == canonical.ToolCall && c != nil && c.Arguments == "" && !c.Custom {
+			if t.bare == nil {
+				t.bare = map[int]bool{}
+			}
+			t.bare[e.Choice] = true
+		}
+	case canonical.PartDelta:
+		if e.Text != "" && len(t.bare) > 0 {
+			delete(t.bare, e.Choice)
+		}
+	case canonical.PartEnd:
+		if t.bare[e.Choice] {
+			delete(t.bare, e.Choice)
+			empty := canonical.Event{Kind: canonical.PartDelta, Choice: e.Choice, Index: e.Index, Text: "{}"}
+			t.out = t.encoder.Event(t.out, &empty)
+		}
+	}
+	t.out = t.encoder.Event(t.out, e)
 }
 
 // event adds what the client is to see of one event.
 func (t *translation) event(name string, data []byte) error {
-	return t.decoder.Event(name, data, func(e *canonical.Event) { t.out = t.encoder.Event(t.out, e) })
+	return t.decoder.Event(name, data, t.emit)
 }
 
 // end adds what ends a whole stream.
 func (t *translation) end() {
-	t.decoder.End(func(e *canonical.Event) { t.out = t.encoder.Event(t.out, e) })
+	t.decoder.End(t.emit)
 	t.out = t.encoder.End(t.out)
 }
 

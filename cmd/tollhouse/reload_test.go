@@ -93,7 +93,7 @@ func TestReload(t *testing.T) {
 		})
 		s.change(
 			"  - {name: openai, provider: openai,", "  - {name: renamed, provider: openai,",
-			"{registry: openai, weight: 1}", "{registry: renamed, weight: 1}", testKey, newKey,
+			"{registry: openai}", "{registry: renamed}", testKey, newKey,
 		)
 		p.reloads(t, resultOK, 1)
 		if status, body := post(t, base+"/v1/chat/completions", testKey, hello); status != 401 || !strings.Contains(body, "invalid_key") {

@@ -66,6 +66,6 @@ func (s *stack) encrypt(t *testing.T) (bundle string) {
 		return path
 	}
 	bundle = write("cert.pem", "CERTIFICATE", pair.Certificate[0])
-	s.tls = fmt.Sprintf("{cert: %q, key: %q}", bundle, write("key.pem", "PRIVATE KEY", key))
+	s.tls = fmt.Sprintf(", tls: {cert: %q, key: %q}", bundle, write("key.pem", "PRIVATE KEY", key))
 	return bundle
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -41,7 +40,7 @@ type stack struct {
 	upstream *upstream.Server
 	parts    map[string]*proc
 	last     map[string]string // where a killed part was
-	tls      string            // of the gateway: {cert: …, key: …}
+	tls      string            // of the gateway: , tls: {cert: …, key: …}
 }
 
 // proc is one running part.
@@ -76,7 +75,7 @@ func (s *stack) writeConfig(extra string) {
 	s.t.Helper()
 	s.config = filepath.Join(s.dir, "tollhouse.yaml")
 	var b strings.Builder
-	fmt.Fprintf(&b, `gateway: {listen: "127.0.0.1:0", admin: "127.0.0.1:0", id: gw-test, grace: 5s, tls: %[5]s}
+	fmt.Fprintf(&b, `gateway: {listen: "127.0.0.1:0", admin: "127.0.0.1:0", id: gw-test, grace: 5s%[5]s}
 data_dir: %[1]q
 embedded: {broker: "127.0.0.1:0", warehouse: "127.0.0.1:0"}
 registries:
@@ -95,7 +94,7 @@ consumers:
     labels: {team: growth}
     pool: main
     fallback: [{registry: second}]
-`, filepath.Join(s.dir, "data"), s.upstream.URL(), upstreamKey, testKey, cmp.Or(s.tls, "{}"))
+`, filepath.Join(s.dir, "data"), s.upstream.URL(), upstreamKey, testKey, s.tls)
 	if p := s.parts["broker"]; p != nil {
 		fmt.Fprintf(&b, "kafka: {brokers: [%q], partitions: 4}\n", strings.TrimPrefix(p.address("broker"), "kafka://"))
 	}
