@@ -39,17 +39,17 @@ type named struct {
 
 // tool is the name of the first tool.
 func (b *body) tool() string {
-	for _, t := range b.ToolConfig.Tools {
-		return t.Spec.Name
+	if spec := b.ToolConfig.Tools; len(spec) > 0 {
+		return spec[0].Spec.Name
 	}
-	for _, t := range b.Tools {
-		name := t.Name + t.Function.Name
-		for _, f := range t.Functions[:min(1, len(t.Functions))] {
-			name = f.Name
-		}
-		return name
+	if len(b.Tools) == 0 {
+		return ""
 	}
-	return ""
+	first := b.Tools[0]
+	if len(first.Functions) > 0 {
+		return first.Functions[0].Name
+	}
+	return first.Name + first.Function.Name // one of them is empty
 }
 
 // Words by which a request is known to hold a tool's result, or to want JSON by a schema.
