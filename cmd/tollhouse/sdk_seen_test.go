@@ -79,20 +79,20 @@ const (
 
 // wrong says what is wrong with what was seen; empty: nothing.
 func (r sdkRun) wrong(s seen) string {
-	if known := r.limit(s.Case); known != "" {
-		return unless(s.Error != "" && strings.Contains(s.Message, known), "the SDK's own limit: %s", known)
+	failed := s.Error != ""
+	if known := r.unread(s.Case); known != "" {
+		return unless(failed && strings.Contains(s.Message, known), "an error of the SDK's own: %s", known)
 	}
 	billed := upstream.UsageOf(s.Mark)
 	counted := s.Input == billed.Input && s.Output == billed.Output
 	called := len(s.Calls) == 1 && s.Calls[0].Name == "weather" && compact(string(s.Calls[0].Args)) == sdkObject && s.Finish == r.called
-	switch failed := s.Error != ""; s.Case {
+	switch s.Case {
 	case "refused":
-		return unless(s.Error == r.refused && s.Status == http.StatusBadRequest && strings.Contains(s.Message, "scripted 400"),
-			"the provider's refusal is %s 400", r.refused)
+		return unless(s.Error == r.refused && s.Status == http.StatusBadRequest && strings.Contains(s.Message, r.refusal()), "%s 400: %s", r.refused, r.refusal())
 	case "stranger":
-		return unless(s.Error == r.stranger && s.Status == http.StatusUnauthorized, "a wrong key is %s 401", r.stranger)
+		return unless(s.Error == r.stranger && s.Status == http.StatusUnauthorized, "%s 401", r.stranger)
 	case "cut":
-		return unless(failed, "a stream that breaks off is an error")
+		return unless(failed && strings.Contains(s.Message, "broke off"), "an error that says that the stream broke off")
 	case "text":
 		return unless(!failed && s.Text == sdkWords && s.Finish == r.stop && counted, "the text, and the usage %+v", billed)
 	case "stream":
@@ -107,21 +107,32 @@ func (r sdkRun) wrong(s seen) string {
 	return "nobody asked for this"
 }
 
-// limit is what an SDK itself can not read, whoever answers; empty: it reads all.
-func (r sdkRun) limit(kind string) string {
-	mistrals := strings.HasPrefix(r.Model, "mistral")
-	switch {
-	case kind == "toolStream" && strings.HasSuffix(r.Name, "mistralai") && r.Model == "gpt-4o":
-		return "name" // it takes only calls that come whole, as Mistral's do; what OpenAI's provider splits passes as it is
-	case kind == "refused" && r.ownEnvelope && mistrals == (r.Name != "@ai-sdk/mistral"):
-		return "Bad Request" // it finds the message in its own provider's envelope only; what Mistral says is not in OpenAI's
+func (r sdkRun) fromMistral() bool { return strings.HasPrefix(r.Model, "mistral") }
+
+// refusal is what an SDK says of a provider's refusal: the provider's words where it finds them. Some look in their own provider's
+// envelope only, and Mistral's is not OpenAI's.
+func (r sdkRun) refusal() string {
+	if r.ownEnvelope && r.fromMistral() == (r.Name != "@ai-sdk/mistral") {
+		return "Bad Request"
+	}
+	return "scripted 400"
+}
+
+// unread is what an SDK says where it can not read what comes, whoever sends it; empty: it reads all. Mistral's take streamed calls only
+// whole, and what OpenAI's provider splits passes as it is; and they know of no error within a stream.
+func (r sdkRun) unread(kind string) string {
+	switch mistrals := strings.HasSuffix(r.Name, "mistralai"); {
+	case mistrals && kind == "toolStream" && r.Model == "gpt-4o":
+		return "name"
+	case mistrals && kind == "cut":
+		return "data"
 	}
 	return ""
 }
 
 // unasked: Mistral's own streams have usage without being asked; its SDK does not ask other providers for it.
 func (r sdkRun) unasked(s seen) bool {
-	return strings.Contains(r.Name, "mistral") && s.Input == 0 && !strings.HasPrefix(r.Model, "mistral")
+	return strings.Contains(r.Name, "mistral") && s.Input == 0 && !r.fromMistral()
 }
 
 func unless(good bool, want string, args ...any) string {

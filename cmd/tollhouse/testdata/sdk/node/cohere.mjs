@@ -20,6 +20,7 @@ export default function make({ base, key, model }) {
           saw.text += event.delta.message.content.text;
           saw.chunks++;
         } else if (event.type === "message-end") {
+          if (event.delta.error) throw new Error(event.delta.error); // the SDK itself does not
           Object.assign(saw, { finish: event.delta.finishReason, ...counts(event.delta.usage) });
         }
       }

@@ -40,6 +40,8 @@ class Client:
                 saw["text"] += event.delta.message.content.text
                 saw["chunks"] += 1
             elif event.type == "message-end":
+                if event.delta.error:  # the SDK itself does not raise it
+                    raise RuntimeError(event.delta.error)
                 saw.update(finish=event.delta.finish_reason, **counts(event.delta.usage))
         return saw
 
