@@ -42,11 +42,13 @@ func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResul
 		return nil, err
 	}
 	w := f.begin(ctx, gen, in)
-	for {
-		s := <-w.steps
+	for s := <-w.steps; ; {
 		switch s.kind {
 		case stepWait:
-			f.system.Root.Send(w.pid, waited{w.sleep(s.wait)})
+			var next bool
+			if s, next = w.pause(s); next {
+				continue
+			}
 		case stepAttempt:
 			e := w.attempt(s)
 			e.trace, w.trace = w.trace, nil
@@ -62,6 +64,7 @@ func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResul
 			}
 			return w.buffered(s.end), nil
 		}
+		s = <-w.steps
 	}
 }
 
@@ -107,16 +110,20 @@ func accept(in ForwardInput) events.Accept {
 	}
 }
 
-// sleep waits between two rounds.
-func (w *forward) sleep(d time.Duration) error {
-	t := time.NewTimer(d)
+// pause waits, until the time is over, the client is gone, or another step is told.
+func (w *forward) pause(s step) (next step, ok bool) {
+	t := time.NewTimer(s.wait)
 	defer t.Stop()
+	m := waited{n: s.n}
 	select {
+	case next = <-w.steps:
+		return next, true
 	case <-t.C:
-		return nil
 	case <-w.ctx.Done():
-		return context.Cause(w.ctx)
+		m.err = context.Cause(w.ctx)
 	}
+	w.f.system.Root.Send(w.pid, m)
+	return s, false
 }
 
 // attempt keeps the intent and makes the call. Whatever panics in there is this attempt's failure and nobody else's.
@@ -187,6 +194,10 @@ func (w *forward) ours(h http.Header, e *ended) http.Header {
 	h["X-Tollhouse-Attempts"] = v[3:4:4]
 	if e.resp.UpstreamRequestID != "" {
 		h["X-Tollhouse-Upstream-Request-Id"] = v[4:5:5]
+	}
+	if e.retryAfter > 0 {
+		h["Retry-After"] = []string{strconv.Itoa(int((e.retryAfter + time.Second - 1) / time.Second))}
+		delete(h, "Retry-After-Ms")
 	}
 	if len(e.resp.Dropped) > 0 {
 		h["X-Tollhouse-Dropped"] = []string{strings.Join(e.resp.Dropped, ", ")}

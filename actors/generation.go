@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/tollhouse/tollhouse/actors/balance"
 	"github.com/tollhouse/tollhouse/actors/health"
+	"github.com/tollhouse/tollhouse/actors/queue"
+	"github.com/tollhouse/tollhouse/actors/retry"
 	"github.com/tollhouse/tollhouse/actors/routing"
 	"github.com/tollhouse/tollhouse/adapters"
 )
@@ -20,15 +23,17 @@ import (
 // Actors belong to a registry or an endpoint by its pointer: a snapshot that takes over those of the one before it, where they did
 // not change, takes over their actors with all they know. An actor ends when no generation has it any more.
 type generation struct {
-	snapshot  *routing.Snapshot
-	balancers map[*adapters.Registry]*actor.PID
-	live      atomic.Int64 // requests that are routed by it
+	snapshot   *routing.Snapshot
+	registries map[*adapters.Registry]*registryActors
+	live       atomic.Int64 // requests that are routed by it
 }
 
 // registryActors and endpointActor are the long-lived actors, and how many have them: generations, and registries.
 type (
 	registryActors struct {
 		balancer *actor.PID
+		retries  *retry.Share
+		waiting  *atomic.Int64 // for a permit
 		users    int
 	}
 	endpointActor struct {
@@ -119,7 +124,7 @@ func (f *Forwarder) generation(s *routing.Snapshot) (*generation, error) {
 	if g := f.generations[s]; g != nil {
 		return g, nil
 	}
-	g := &generation{snapshot: s, balancers: make(map[*adapters.Registry]*actor.PID, len(s.Registries))}
+	g := &generation{snapshot: s, registries: make(map[*adapters.Registry]*registryActors, len(s.Registries))}
 	f.generations[s] = g
 	for _, name := range slices.Sorted(maps.Keys(s.Registries)) {
 		r := s.Registries[name]
@@ -130,10 +135,13 @@ func (f *Forwarder) generation(s *routing.Snapshot) (*generation, error) {
 			}
 		}
 		f.registries[r].users++
-		g.balancers[r] = f.registries[r].balancer
+		g.registries[r] = f.registries[r]
 	}
 	return g, nil
 }
+
+// defaultQueue is how many requests may wait for a permit of a registry that does not say.
+const defaultQueue = 1000
 
 // spawnRegistry spawns the balancer of a registry, and the actors of its endpoints that have none.
 func (f *Forwarder) spawnRegistry(r *adapters.Registry) error {
@@ -141,7 +149,10 @@ func (f *Forwarder) spawnRegistry(r *adapters.Registry) error {
 	if policy == nil {
 		return fmt.Errorf("registry %s: balance: unknown policy %q", r.Name, r.Balance)
 	}
-	b := &balancerActor{registry: r, policy: policy, now: f.o.Now}
+	b := &balancerActor{
+		registry: r, policy: policy, now: f.o.Now,
+		queue: queue.New[*pick](cmp.Or(r.Queue, defaultQueue)), waiting: new(atomic.Int64),
+	}
 	for _, e := range r.Endpoints {
 		if f.endpoints[e] == nil {
 			f.spawnEndpoint(r, e)
@@ -151,7 +162,9 @@ func (f *Forwarder) spawnRegistry(r *adapters.Registry) error {
 		b.status = append(b.status, a.status)
 		b.providers = append(b.providers, a.provider)
 	}
-	f.registries[r] = &registryActors{balancer: f.spawn(b)}
+	f.registries[r] = &registryActors{
+		balancer: f.spawn(b), waiting: b.waiting, retries: retry.NewShare(r.RetryShare, f.o.Now()),
+	}
 	return nil
 }
 
@@ -171,7 +184,7 @@ func (f *Forwarder) spawn(a actor.Actor) *actor.PID {
 // release takes a generation away, and ends the actors that only it had. They end behind what was sent to them before.
 func (f *Forwarder) release(g *generation) {
 	delete(f.generations, g.snapshot)
-	for r := range g.balancers {
+	for r := range g.registries {
 		a := f.registries[r]
 		if a.users--; a.users > 0 {
 			continue

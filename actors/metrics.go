@@ -73,6 +73,7 @@ type endpointMetrics struct{ f *Forwarder }
 var (
 	inFlightDesc  = prometheus.NewDesc("tollhouse_endpoint_in_flight", "Permits given out.", []string{"registry", "endpoint"}, nil)
 	refusedDesc   = prometheus.NewDesc("tollhouse_endpoint_refused_models", "Models that the endpoint is not asked for now: limited, or failing.", []string{"registry", "endpoint"}, nil)
+	waitingDesc   = prometheus.NewDesc("tollhouse_registry_waiting", "Requests that wait for a permit.", []string{"registry"}, nil)
 	availableDesc = prometheus.NewDesc("tollhouse_endpoint_available", "1 where the endpoint takes requests.", []string{"registry", "endpoint"}, nil)
 )
 
@@ -81,19 +82,21 @@ func (endpointMetrics) Describe(out chan<- *prometheus.Desc) {
 	out <- inFlightDesc
 	out <- availableDesc
 	out <- refusedDesc
+	out <- waitingDesc
 }
 
 // Collect reads what the endpoints publish. One that a reload changed runs twice under its name until the last request of before has
 // ended: their permits are added up, and it is available where the new one is.
 func (c endpointMetrics) Collect(out chan<- prometheus.Metric) {
 	type name struct{ registry, endpoint string }
-	inFlight, available, refused := map[name]int{}, map[name]float64{}, map[name]int{}
+	inFlight, available, refused, waiting := map[name]int{}, map[name]float64{}, map[name]int{}, map[string]int64{}
 	c.f.mu.Lock()
 	for _, a := range c.f.endpoints {
 		inFlight[name{a.registry, a.endpoint}] += a.status.Load().InFlight
 	}
 	if g := c.f.current.Load(); g != nil {
-		for r := range g.balancers {
+		for r, a := range g.registries {
+			waiting[r.Name] = a.waiting.Load()
 			for _, e := range r.Endpoints {
 				now, status := c.f.o.Now(), c.f.endpoints[e].status.Load()
 				free := 0.0
@@ -107,6 +110,9 @@ func (c endpointMetrics) Collect(out chan<- prometheus.Metric) {
 	c.f.mu.Unlock()
 	for n, v := range inFlight {
 		out <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(v), n.registry, n.endpoint)
+	}
+	for registry, v := range waiting {
+		out <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(v), registry)
 	}
 	for n, v := range refused {
 		out <- prometheus.MustNewConstMetric(refusedDesc, prometheus.GaugeValue, float64(v), n.registry, n.endpoint)

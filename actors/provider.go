@@ -2,6 +2,7 @@ package actors
 
 import (
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -9,13 +10,15 @@ import (
 
 	"github.com/tollhouse/tollhouse/actors/health"
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/events"
 )
 
 // providerActor is one endpoint: it alone gives out permits and judges its health. It does no I/O.
 //
-//	pick    → a permit, given to the request; or back to the balancer, without this endpoint
-//	release → the permit is back, with what came of the attempt
-//	readAnew → a credential that was refused is tried again
+//	pick           → a permit, given to the request; or back to the balancer, without this endpoint
+//	release        → the permit is back, with what came of the attempt
+//	readAnew       → a credential that was refused is tried again
+//	watch, unwatch → a balancer in whose queue somebody waits is told when a permit may be free
 type providerActor struct {
 	endpoint *adapters.Endpoint
 	registry string
@@ -23,25 +26,55 @@ type providerActor struct {
 	status   *atomic.Pointer[health.Status]
 	now      func() time.Time
 	log      *slog.Logger
+	watchers []*actor.PID
 }
 
-// pick asks for an endpoint of a registry that serves a model. It goes to the balancer, which sends it on to an endpoint.
+// pick asks for an endpoint of a registry that serves a model. It goes to the balancer, which sends it on to an endpoint, and is
+// answered once.
 type pick struct {
-	model string               // as it is sent
-	tried []*adapters.Endpoint // of this round
-	only  *adapters.Endpoint   // the one that may answer; nil: any
-	reply func(picked)
-	back  *actor.PID // the balancer
+	at       int                  // the candidate, for the answer
+	consumer string               // whose turn it is, where it waits
+	model    string               // as it is sent
+	tried    []*adapters.Endpoint // of this round
+	only     *adapters.Endpoint   // the one that may answer; nil: any
+	wait     bool                 // for a permit, where there is none now
+	reply    func(picked)
+
+	considered []events.Considered // what the balancer looked at
+
+	back   *actor.PID           // the balancer, where an endpoint has no permit after all
+	full   []*adapters.Endpoint // that had none
+	served bool                 // its turn had come
+	left   bool                 // nobody waits for the answer any more
 }
 
 // picked answers a pick: an endpoint whose permit the request now holds, or none, and when one may be free.
 type picked struct {
-	endpoint  *adapters.Endpoint
-	provider  *actor.PID
-	permit    health.Permit
-	available time.Duration // until the soonest endpoint; with none
-	never     bool          // none will be: every endpoint is out
+	at         int
+	endpoint   *adapters.Endpoint
+	provider   *actor.PID
+	permit     health.Permit
+	considered []events.Considered
+
+	// With none:
+	waited    bool          // it is the answer to one that waited,
+	left      bool          // and left the queue
+	never     bool          // no endpoint will come, as far as is known
+	available time.Duration // until the soonest does
+	busy      bool          // one would serve it, had it a permit, or were it known whether it works again
+	limited   bool          // one is limited by the provider's word
+	otherwise bool          // one is refused for any other reason
 }
+
+// leave takes a pick out of the queue. It is answered with none, unless its permit is on its way.
+type leave struct{ pick *pick }
+
+// watch asks an endpoint to say freed to a balancer, in whose queue somebody waits, whenever it may give out a permit; unwatch ends that.
+type (
+	watch   struct{ balancer *actor.PID }
+	unwatch struct{ balancer *actor.PID }
+	freed   struct{}
+)
 
 // release gives a permit back.
 type release struct {
@@ -58,10 +91,11 @@ func (p *providerActor) Receive(c actor.Context) {
 	case *pick:
 		if permit, ok := p.state.Acquire(p.now(), m.model); ok {
 			p.publish()
-			m.reply(picked{endpoint: p.endpoint, provider: c.Self(), permit: permit})
+			m.reply(picked{at: m.at, endpoint: p.endpoint, provider: c.Self(), permit: permit, considered: m.considered})
+			p.freed(c) // there may be one more
 			return
 		}
-		m.tried = append(m.tried, p.endpoint)
+		m.full = append(m.full, p.endpoint)
 		c.Send(m.back, m)
 	case release:
 		if p.state.Release(p.now(), m.permit, m.report) {
@@ -69,9 +103,28 @@ func (p *providerActor) Receive(c actor.Context) {
 				"registry", p.registry, "endpoint", p.endpoint.Name)
 		}
 		p.publish()
+		p.freed(c)
 	case readAnew:
 		p.state.Readmit()
 		p.publish()
+		p.freed(c)
+	case watch:
+		p.watchers = append(p.watchers, m.balancer)
+		if !p.state.Full() { // one was given back while the question was on its way to the queue
+			c.Send(m.balancer, freed{})
+		}
+	case unwatch:
+		p.watchers = slices.DeleteFunc(p.watchers, m.balancer.Equal)
+	}
+}
+
+// freed tells those who watch that a permit may be free.
+func (p *providerActor) freed(c actor.Context) {
+	if p.state.Full() {
+		return
+	}
+	for _, w := range p.watchers {
+		c.Send(w, freed{})
 	}
 }
 

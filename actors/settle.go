@@ -25,6 +25,9 @@ func (r *requestActor) settle(e, relay *ended, verdict *adapters.Error) {
 		r.f.o.Recorder.Settle(settled)
 	}
 	r.settled(e, settled)
+	if settled.Outcome == events.AttemptSuccess {
+		r.gen.registries[r.target.Registry].retries.Succeeded()
+	}
 	r.start = nil
 	r.releasePermit(health.Report{
 		Held: settled.Outcome == events.AttemptRetryable, Cancelled: settled.Outcome == events.AttemptCancelled || r.ourFault(e),
@@ -98,7 +101,7 @@ func (r *requestActor) closing(e *ended, verdict *adapters.Error) *events.Reques
 	c := &events.RequestClosed{
 		Accept: r.accept, Status: uint16(e.resp.StatusCode), Outcome: events.RequestFailed, Attempts: r.attempts,
 		FinishReason: e.resp.FinishReason, ClosedAt: r.f.o.Now(), GatewayOverheadUS: uint64(max(r.overhead, 0) / time.Microsecond),
-		ClientDisconnected: e.disconnected || errors.Is(e.err, adapters.ErrClientGone),
+		ClientDisconnected: e.disconnected || errors.Is(e.err, adapters.ErrClientGone), Considered: r.told,
 	}
 	if verdict != nil {
 		c.ErrorCode = string(verdict.Code)

@@ -21,6 +21,10 @@ type Registry struct {
 	Options   map[string]string // kind-specific
 	Timeouts  Timeouts
 	Endpoints []*Endpoint
+	// Queue is how many requests may wait for a permit; 0: 1,000, below: none.
+	Queue int
+	// RetryShare is how many retries a success pays for; 0: 0.2.
+	RetryShare float64
 }
 
 // TakeOver is for a reload, before r is published: it returns old where nothing has changed, else r with those of old's endpoints

@@ -62,6 +62,7 @@ const (
 	NotServed    Reason = "model_not_served" // by the registry's list
 	OtherFormat  Reason = "other_format"     // it speaks another API format only
 	NotTriggered Reason = "not_triggered"    // a fallback that is for another kind of failure
+	NoRetryLeft  Reason = "no_retry_left"    // the registry's share of retries is used up
 	NotTheOwner  Reason = "not_the_owner"    // another endpoint keeps the answer on which the request builds
 )
 

@@ -40,7 +40,7 @@ type Permit struct {
 
 // Acquire takes a permit for a model, if there is one.
 func (e *Endpoint) Acquire(now time.Time, name string) (p Permit, ok bool) {
-	s := Status{InFlight: e.inFlight, Full: e.full(), Out: e.out, whole: e.whole.gate()}
+	s := Status{InFlight: e.inFlight, Full: e.Full(), Out: e.out, whole: e.whole.gate()}
 	m := e.told[name]
 	var g gate
 	if m != nil {
@@ -58,7 +58,8 @@ func (e *Endpoint) Acquire(now time.Time, name string) (p Permit, ok bool) {
 	return p, true
 }
 
-func (e *Endpoint) full() bool { return e.Limit > 0 && e.inFlight >= e.Limit }
+// Full says whether all permits are given out.
+func (e *Endpoint) Full() bool { return e.Limit > 0 && e.inFlight >= e.Limit }
 
 func (m *model) gate() gate {
 	g := m.breaker.gate()

@@ -36,7 +36,7 @@ type gate struct {
 
 // Status returns a copy, in which nothing is changed any more.
 func (e *Endpoint) Status() Status {
-	s := Status{InFlight: e.inFlight, Full: e.full(), Out: e.out, whole: e.whole.gate()}
+	s := Status{InFlight: e.inFlight, Full: e.Full(), Out: e.out, whole: e.whole.gate()}
 	if len(e.told) > 0 {
 		s.models = make(map[string]gate, len(e.told))
 		for name, m := range e.told {

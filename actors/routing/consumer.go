@@ -3,6 +3,7 @@
 package routing
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/tollhouse/tollhouse/adapters"
@@ -42,10 +43,17 @@ type Member struct {
 	Weight   int // at least 1
 }
 
-// Fallback is one link of the chain after the pool. Model replaces the requested one where it is not empty.
+// Fallback is one link of the chain after the pool.
 type Fallback struct {
 	Registry *adapters.Registry
-	Model    string
+	ModelMap map[string]string // requested → asked of this registry instead
+	Model    string            // asked of it for any other model; empty: the requested one
+	On       []Trigger         // kinds of failure that it is for; none: any that is retried
+}
+
+// ask returns the model that the fallback is asked for.
+func (f *Fallback) ask(model string) string {
+	return cmp.Or(f.ModelMap[model], f.Model, model)
 }
 
 // RetryPolicy bounds the attempts of one request.
@@ -65,4 +73,10 @@ const (
 	OnTimeout       Trigger = "timeout"
 	OnTransport     Trigger = "transport"
 	OnProviderError Trigger = "provider_error" // an error inside a 2xx, or as the first event of a stream
+
+	// Only a fallback that names them is tried after these: the same request is wrong anywhere else.
+	OnNotFound      Trigger = "not_found"      // the provider does not know the model
+	OnContentFilter Trigger = "content_filter" // the provider refuses the content
+	// OnUnavailable is that no endpoint before could be asked at all: failing, limited, busy, out.
+	OnUnavailable Trigger = "unavailable"
 )

@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -22,7 +23,8 @@ var (
 type Candidate struct {
 	Registry  *adapters.Registry
 	SentModel string
-	Fallback  bool // it stands behind the pool
+	Fallback  bool      // it stands behind the pool
+	On        []Trigger // kinds of failure that a fallback is for; none: any that is retried
 	// Endpoint is the only one that may answer; nil: any of the registry's.
 	Endpoint *adapters.Endpoint
 }
@@ -54,14 +56,10 @@ func Resolve(s *Snapshot, c *Consumer, requestID, ref string, dialect adapters.D
 		}
 	}
 	for _, m := range rank(target.members, requestID) {
-		r.add(m.Registry, target.model, dialect, op, false)
+		r.add(Candidate{Registry: m.Registry}, target.model, dialect, op)
 	}
 	for _, f := range target.fallback {
-		model := target.model
-		if f.Model != "" {
-			model = f.Model
-		}
-		r.add(f.Registry, model, dialect, op, true)
+		r.add(Candidate{Registry: f.Registry, Fallback: true, On: f.On}, f.ask(target.model), dialect, op)
 	}
 	if len(r.Candidates) == 0 {
 		return r, r.none(target)
@@ -70,19 +68,17 @@ func Resolve(s *Snapshot, c *Consumer, requestID, ref string, dialect adapters.D
 }
 
 // add takes a registry as a candidate, or notes why not. A registry stands once.
-func (r *Route) add(reg *adapters.Registry, model string, dialect adapters.Dialect, op adapters.Operation, fallback bool) {
-	sent := model
-	if mapped := reg.ModelMap[model]; mapped != "" {
-		sent = mapped
-	}
+func (r *Route) add(c Candidate, model string, dialect adapters.Dialect, op adapters.Operation) {
+	reg := c.Registry
+	c.SentModel = cmp.Or(reg.ModelMap[model], model)
 	switch {
-	case slices.ContainsFunc(r.Candidates, func(c Candidate) bool { return c.Registry == reg && c.SentModel == sent }):
+	case slices.ContainsFunc(r.Candidates, func(o Candidate) bool { return o.Registry == reg && o.SentModel == c.SentModel }):
 	case len(reg.Models) > 0 && !matchAny(reg.Models, model):
 		r.Passed = append(r.Passed, Passed{reg.Name, "does not serve " + model})
-	case !adapters.Reaches(dialect, reg.Provider, op, sent):
+	case !adapters.Reaches(dialect, reg.Provider, op, c.SentModel):
 		r.Passed = append(r.Passed, Passed{reg.Name, speaksAnother})
 	default:
-		r.Candidates = append(r.Candidates, Candidate{Registry: reg, SentModel: sent, Fallback: fallback})
+		r.Candidates = append(r.Candidates, c)
 	}
 }
 

@@ -82,7 +82,13 @@ func buildRegistry(c *config.Registry, set *adapters.Set) (*adapters.Registry, [
 	}
 	r := &adapters.Registry{
 		Name: c.Name, Provider: provider, Models: c.Models, ModelMap: c.ModelMap, Balance: c.Balance,
-		Options: c.Options, Timeouts: timeouts(c.Timeouts, defaultTimeouts),
+		Options: c.Options, Timeouts: timeouts(c.Timeouts, defaultTimeouts), RetryShare: c.RetryShare,
+	}
+	if c.Queue != nil {
+		r.Queue = *c.Queue
+		if r.Queue == 0 {
+			r.Queue = -1 // none may wait
+		}
 	}
 	var wrong []error
 	for i := range c.Endpoints {
@@ -133,9 +139,7 @@ func addConsumer(s *routing.Snapshot, c *config.Consumer) error {
 		Retry:   routing.RetryPolicy{MaxAttempts: c.Retry.MaxAttempts, Budget: c.Retry.Budget.Duration()},
 		Lenient: c.Translation == "lenient", Drain: c.OnDisconnect == "drain",
 	}
-	for _, on := range c.Retry.On {
-		consumer.Retry.On = append(consumer.Retry.On, routing.Trigger(on))
-	}
+	consumer.Retry.On = triggers(c.Retry.On)
 	if c.Pool.Name != "" {
 		consumer.Pool = s.Pools[c.Pool.Name]
 	} else {
@@ -143,7 +147,7 @@ func addConsumer(s *routing.Snapshot, c *config.Consumer) error {
 	}
 	for _, f := range c.Fallback {
 		if r := s.Registries[f.Registry]; r != nil {
-			consumer.Fallback = append(consumer.Fallback, routing.Fallback{Registry: r, Model: f.Model})
+			consumer.Fallback = append(consumer.Fallback, routing.Fallback{Registry: r, Model: f.Model, ModelMap: f.ModelMap, On: triggers(f.On)})
 		}
 	}
 	s.Consumers = append(s.Consumers, consumer)
@@ -157,6 +161,13 @@ func addConsumer(s *routing.Snapshot, c *config.Consumer) error {
 		}
 	}
 	return nil
+}
+
+func triggers(names []string) (all []routing.Trigger) {
+	for _, name := range names {
+		all = append(all, routing.Trigger(name))
+	}
+	return all
 }
 
 // keyHash reads a key as the configuration gives it: itself, or `sha256:` and the hash it is kept as.

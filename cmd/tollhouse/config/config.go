@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -132,7 +133,11 @@ type Registry struct {
 	Balance   string            `yaml:"balance"`
 	Endpoints []Endpoint        `yaml:"endpoints"`
 	Timeouts  Timeouts          `yaml:"timeouts"`
-	Options   map[string]string `yaml:"-"` // every other key, for the provider to know or refuse
+	// Queue is how many requests may wait for a permit; absent: 1,000.
+	Queue *int `yaml:"queue"`
+	// RetryShare is how many retries a success pays for; absent: 0.2.
+	RetryShare float64           `yaml:"retry_share"`
+	Options    map[string]string `yaml:"-"` // every other key, for the provider to know or refuse
 }
 
 // Endpoint is one base URL and credential.
@@ -195,8 +200,10 @@ type PoolRef struct {
 
 // Fallback is one link of the chain behind the pool.
 type Fallback struct {
-	Registry string `yaml:"registry"`
-	Model    string `yaml:"model"`
+	Registry string            `yaml:"registry"`
+	Model    string            `yaml:"model"`
+	ModelMap map[string]string `yaml:"model_map"`
+	On       []string          `yaml:"on"`
 }
 
 // Retry bounds the attempts of one request.
@@ -281,7 +288,10 @@ const (
 	defaultBudget      = Duration(30 * time.Second)
 )
 
-var defaultRetryOn = []string{"http_5xx", "http_429", "timeout", "transport", "provider_error"}
+var (
+	defaultRetryOn = []string{"http_5xx", "http_429", "timeout", "transport", "provider_error"}
+	fallbackOn     = append(slices.Clone(defaultRetryOn), "not_found", "content_filter", "unavailable")
+)
 
 // fill gives what stands many times its defaults.
 func (c *Config) fill() {

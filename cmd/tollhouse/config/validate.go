@@ -135,6 +135,8 @@ func (k *checker) registry(at string, r *Registry, seen map[string]bool) {
 	k.globs(at+".models", r.Models)
 	k.check(len(r.Endpoints) > 0, at+".endpoints", "at least one")
 	k.timeouts(at, r.Timeouts)
+	k.check(r.Queue == nil || *r.Queue >= 0 && *r.Queue <= maxQueue, at+".queue", "from 0 to %d", maxQueue)
+	k.check(r.RetryShare >= 0 && r.RetryShare <= 1, at+".retry_share", "from 0 to 1: retries for each success; 0 is the default")
 	names := map[string]bool{}
 	for i, e := range r.Endpoints {
 		at := fmt.Sprintf("%s.endpoints[%d]", at, i)
@@ -146,6 +148,9 @@ func (k *checker) registry(at string, r *Registry, seen map[string]bool) {
 		k.timeouts(at, e.Timeouts)
 	}
 }
+
+// maxQueue bounds what waits for a permit.
+const maxQueue = 100_000
 
 func (k *checker) timeouts(at string, t Timeouts) {
 	for name, d := range map[string]Duration{"connect": t.Connect, "first_byte": t.FirstByte, "idle": t.Idle, "total": t.Total} {
@@ -191,7 +196,11 @@ func (k *checker) consumer(at string, c *Consumer, all *Config, registries, seen
 		k.members(at+".pool", c.Pool.Members, registries)
 	}
 	for i, f := range c.Fallback {
-		k.check(registries[f.Registry], fmt.Sprintf("%s.fallback[%d].registry", at, i), "there is no registry %q", f.Registry)
+		at := fmt.Sprintf("%s.fallback[%d]", at, i)
+		k.check(registries[f.Registry], at+".registry", "there is no registry %q", f.Registry)
+		for i, on := range f.On {
+			k.oneOf(fmt.Sprintf("%s.on[%d]", at, i), on, fallbackOn...)
+		}
 	}
 	k.check(c.Retry.MaxAttempts > 0 && c.Retry.MaxAttempts <= 100, at+".retry.max_attempts", "from 1 to 100")
 	k.check(c.Retry.Budget > 0, at+".retry.budget", "must be above zero")
