@@ -16,6 +16,8 @@ type Start struct {
 	// Estimated input and output limit together bound what an unfinished attempt can have cost.
 	OutputLimit uint64    `json:"output_limit"`
 	StartedAt   time.Time `json:"started_at"`
+	// Beside is whether another attempt of the request is open still, and goes on: a hedge.
+	Beside bool `json:"beside,omitempty"`
 }
 
 // Note is the progress of a running stream: at its first byte, then now and then.
@@ -111,6 +113,9 @@ func (s *Start) AppendJSON(dst []byte) []byte {
 	j.uint("estimated_input_tokens", s.EstimatedInputTokens)
 	j.uint("output_limit", s.OutputLimit)
 	j.time("started_at", s.StartedAt)
+	if s.Beside {
+		j.bool("beside", true)
+	}
 	dst, _ = j.end()
 	return dst
 }

@@ -165,24 +165,6 @@ func (j *Journal) leave(r *openRequest) {
 	r.home.until = max(r.home.until, j.lsn)
 }
 
-// carried is an open request as a carry record holds it.
-type carried struct {
-	Accept   events.Accept         `json:"accept"`
-	Attempts uint16                `json:"attempts"`
-	Start    *events.Start         `json:"start,omitempty"`
-	Note     json.RawMessage       `json:"note,omitempty"`
-	Last     events.AttemptOutcome `json:"last,omitempty"`
-	Status   uint16                `json:"status,omitempty"`
-}
-
-func (r *openRequest) carried() carried {
-	c := carried{Accept: r.accept, Attempts: r.attempts, Start: r.start, Last: r.last, Status: r.status}
-	if r.note != nil {
-		c.Note = r.note.AppendJSON(nil)
-	}
-	return c
-}
-
 // used is how many bytes the segments take, less what is free in the last. j.mu is held.
 func (j *Journal) used() int64 {
 	n := int64(len(j.segments)) * j.o.SegmentBytes

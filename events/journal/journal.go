@@ -173,26 +173,6 @@ type Journal struct {
 	cursor  cursor
 }
 
-// openRequest is what the journal knows of a request that is not closed: what it needs to settle it should the process die,
-// and where its records stand.
-type openRequest struct {
-	accept   events.Accept
-	attempts uint16
-	start    *events.Start // of the open attempt; nil between two
-	note     *events.Note
-	last     events.AttemptOutcome // of the attempt settled last
-	status   uint16
-	closed   bool     // only settlements are missing
-	owed     []owed   // attempts before start whose settlements a power loss has taken
-	home     *segment // the oldest segment it needs
-}
-
-// owed is an attempt that was followed by more, and whose settlement is in no record.
-type owed struct {
-	start *events.Start
-	note  *events.Note
-}
-
 // Open takes the directory for this process, settles what an earlier process left open, and begins a new epoch.
 func Open(o Options) (*Journal, error) {
 	if err := o.fill(); err != nil {
@@ -240,7 +220,8 @@ func (j *Journal) Begin(ctx context.Context, a *events.Accept, s *events.Start) 
 	}
 	lsn := j.append(rec)
 	start := *s
-	r := &openRequest{accept: *a, attempts: 1, start: &start}
+	r := &openRequest{accept: *a}
+	r.begun(&start)
 	j.enter(r)
 	j.open[a.RequestID] = r
 	j.reserved += 2 * reservePerAttempt
@@ -271,9 +252,12 @@ func (j *Journal) Start(ctx context.Context, s *events.Start) (events.Ticket, er
 		j.mu.Unlock()
 		return nil, fmt.Errorf("%w: %w", events.ErrNotStarted, err)
 	}
+	if len(r.running) > 0 && !s.Beside {
+		j.o.Logger.Error("an attempt was started while another is open", "request", s.RequestID, "attempt", s.Attempt)
+	}
 	lsn := j.append(rec)
 	start := *s
-	r.start, r.note, r.attempts = &start, nil, max(r.attempts, s.Attempt)
+	r.begun(&start)
 	j.reserved += reservePerAttempt
 	j.counters.Started++
 	j.mu.Unlock()
@@ -332,12 +316,13 @@ func (j *Journal) Note(n *events.Note) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	r := j.open[n.RequestID]
-	if r == nil || r.start == nil || r.start.Attempt != n.Attempt || j.failure != nil {
+	if r == nil || j.failure != nil {
 		return
 	}
 	note := *n
-	r.note = &note
-	j.append(rec)
+	if r.noted(&note) {
+		j.append(rec)
+	}
 }
 
 // Settle closes an attempt.
@@ -373,12 +358,11 @@ func (j *Journal) SettleAndClose(e *events.AttemptSettled, c *events.RequestClos
 // settled appends a settlement, unless the attempt was settled before or never begun: a fact is written once.
 func (j *Journal) settled(rec encoded, e *events.AttemptSettled) {
 	r := j.open[e.RequestID]
-	if (r == nil || r.start == nil || r.start.Attempt != e.Attempt) && !j.o.broken.settleTwice {
+	if (r == nil || !r.settled(e)) && !j.o.broken.settleTwice {
 		j.metrics.ignored.Inc()
 		return
 	}
 	if r != nil {
-		r.start, r.note, r.last, r.status = nil, nil, e.Outcome, e.Status
 		j.reserved -= reservePerAttempt
 	}
 	j.publish(rec)
@@ -395,7 +379,7 @@ func (j *Journal) closed(rec encoded, c *events.RequestClosed) {
 		j.metrics.ignored.Inc()
 		return
 	}
-	if r.start != nil { // whoever closes a request has settled its attempts
+	if len(r.running) > 0 { // whoever closes a request has settled its attempts
 		j.o.Logger.Error("a request was closed with an attempt open", "request", c.RequestID)
 		return
 	}

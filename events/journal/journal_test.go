@@ -267,9 +267,15 @@ func TestSegmentsGoOnceAcknowledgedAndNotBefore(t *testing.T) {
 	o := options(t.TempDir())
 	j := open(t, o)
 	a, s := request(999_999) // stays open throughout: it is carried
+	hedge := *s
+	hedge.Attempt, hedge.Beside = 2, true
 	if _, err := j.Begin(context.Background(), a, s); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := j.Start(context.Background(), &hedge); err != nil {
+		t.Fatal(err)
+	}
+	j.Note(&events.Note{RequestID: a.RequestID, Attempt: 2, At: began, ResponseID: "second"})
 	segments := func() (n int) { // what is no spare has a header
 		names, _ := filepath.Glob(filepath.Join(o.Dir, segmentPrefix+"*"))
 		for _, name := range names {
@@ -304,12 +310,13 @@ func TestSegmentsGoOnceAcknowledgedAndNotBefore(t *testing.T) {
 	if at := j.Acknowledged(); at.LSN != last.LSN {
 		t.Errorf("acknowledged up to %d, want %d", at.LSN, last.LSN)
 	}
-	found := false
+	found := map[string]string{}
 	for _, r := range publishedEvents(t, j, j.Acknowledged().LSN+1) {
-		found = found || r.EventID == events.SettledEventID(a.RequestID, 1)
+		found[r.EventID] = string(r.Payload)
 	}
-	if !found {
-		t.Error("the carried request was not settled by the next start")
+	first, second := found[events.SettledEventID(a.RequestID, 1)], found[events.SettledEventID(a.RequestID, 2)]
+	if first == "" || !strings.Contains(second, `"response_id":"second"`) || found[events.ClosedEventID(a.RequestID)] == "" {
+		t.Errorf("the carried request was not settled by the next start: %s, %s", first, second)
 	}
 	stop(t, j)
 }

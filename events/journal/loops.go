@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -135,13 +136,12 @@ func (j *Journal) mark(kind events.CheckpointKind) {
 	m := &events.Checkpoint{Kind: kind, At: j.o.Now(), Counters: j.counters}
 	m.OpenRequests, m.OpenAttempts = m.Accepted-m.Closed, m.Started-m.Settled
 	for _, r := range j.open {
-		if r.start == nil {
-			continue
-		}
-		m.OpenInputTokens += r.start.EstimatedInputTokens
-		m.OpenOutputTokens += r.start.OutputLimit
-		if r.start.OutputLimit == 0 {
-			m.OpenUnlimited++
+		for _, a := range r.running {
+			m.OpenInputTokens += a.start.EstimatedInputTokens
+			m.OpenOutputTokens += a.start.OutputLimit
+			if a.start.OutputLimit == 0 {
+				m.OpenUnlimited++
+			}
 		}
 	}
 	rec := byte(typeMark)
@@ -174,10 +174,10 @@ func (j *Journal) settleOpen() {
 	for _, id := range sortedKeys(j.open) {
 		r := j.open[id]
 		at := r.accept.ReceivedAt
-		j.settleOwed(r)
-		if r.start != nil {
-			at = j.abandon(r).FinishedAt
+		for _, a := range append(r.owed, slices.Clone(r.running)...) {
+			at = j.abandon(r, a).FinishedAt
 		}
+		r.owed = nil
 		if r.closed { // before the power failed
 			delete(j.open, id)
 			j.reserved -= reservePerAttempt
@@ -187,8 +187,8 @@ func (j *Journal) settleOpen() {
 		closed := &events.RequestClosed{
 			Accept: r.accept, Outcome: events.RequestAbandoned, Attempts: r.attempts, ClosedAt: at,
 		}
-		if r.last == events.AttemptSuccess { // it died between settling and closing
-			closed.Outcome, closed.Status, closed.WinningAttempt = events.RequestSuccess, r.status, r.attempts
+		if r.won > 0 { // it died between settling and closing
+			closed.Outcome, closed.Status, closed.WinningAttempt = events.RequestSuccess, r.status, r.won
 		}
 		e := j.encode(typeClose, closed, events.ClosedEventID(id))
 		j.closed(e, closed)
@@ -196,33 +196,26 @@ func (j *Journal) settleOpen() {
 	}
 }
 
-// settleOwed settles the attempts before the last that still have to be. What the last one came to stays. j.mu is held.
-func (j *Journal) settleOwed(r *openRequest) {
-	start, note, last, status := r.start, r.note, r.last, r.status
-	for _, o := range r.owed {
-		r.start, r.note = o.start, o.note
-		j.abandon(r)
-	}
-	r.start, r.note, r.last, r.status, r.owed = start, note, last, status, nil
-}
-
-// abandon settles the open attempt. j.mu is held.
-func (j *Journal) abandon(r *openRequest) *events.AttemptSettled {
-	settled := r.abandoned()
+// abandon settles an attempt whose end nobody saw. j.mu is held.
+func (j *Journal) abandon(r *openRequest, a openAttempt) *events.AttemptSettled {
+	settled := a.abandoned(r.accept)
 	e := j.encode(typeSettle, settled, events.SettledEventID(r.accept.RequestID, settled.Attempt))
+	if numbered(r.running, settled.Attempt) < 0 { // it is owed one
+		r.begun(a.start)
+	}
 	j.settled(e, settled)
 	e.release()
 	return settled
 }
 
 // abandoned is the settlement of an attempt whose end nobody saw: what the last note said, or an estimate from the intent.
-func (r *openRequest) abandoned() *events.AttemptSettled {
+func (a openAttempt) abandoned(accept events.Accept) *events.AttemptSettled {
 	e := &events.AttemptSettled{
-		Accept: r.accept, Outcome: events.AttemptAbandoned, SettledBy: events.SettledByRecovery, FinishedAt: r.start.StartedAt,
-		UsageEvidence: events.EvidenceEstimated, Usage: events.Usage{InputTokens: r.start.EstimatedInputTokens},
+		Accept: accept, Outcome: events.AttemptAbandoned, SettledBy: events.SettledByRecovery, FinishedAt: a.start.StartedAt,
+		UsageEvidence: events.EvidenceEstimated, Usage: events.Usage{InputTokens: a.start.EstimatedInputTokens},
 	}
-	e.SetStart(r.start)
-	if n := r.note; n != nil {
+	e.SetStart(a.start)
+	if n := a.note; n != nil {
 		e.FinishedAt, e.FirstByteAt, e.Status, e.Model, e.ResponseID = n.At, n.FirstByteAt, n.Status, n.Model, n.ResponseID
 		if !n.Usage.IsZero() {
 			e.Usage, e.UsageEvidence = n.Usage, events.EvidencePartial

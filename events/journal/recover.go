@@ -216,8 +216,8 @@ func (r *recovered) apply(s *segment, f frame) error {
 		if err := json.Unmarshal(f.payload, &n); err != nil {
 			return fail(err)
 		}
-		if o := r.open[n.RequestID]; o != nil && o.start != nil && o.start.Attempt == n.Attempt {
-			o.note = &n
+		if o := r.open[n.RequestID]; o != nil {
+			o.noted(&n)
 		}
 		r.saw(n.At)
 		return nil
@@ -269,16 +269,10 @@ func (r *recovered) started(start *events.Start) {
 	if o == nil {
 		return
 	}
-	o.overtaken(start.Attempt)
-	o.start, o.note = start, nil
-}
-
-// overtaken takes note of a later attempt: the settlement of the one before it, if that is open, is in a hole.
-func (o *openRequest) overtaken(attempt uint16) {
-	if o.start != nil && o.start.Attempt < attempt {
-		o.owed = append(o.owed, owed{o.start, o.note})
+	if !start.Beside {
+		o.overtaken()
 	}
-	o.attempts = max(o.attempts, attempt)
+	o.begun(start)
 }
 
 func (r *recovered) carry(s *segment, payload []byte) error {
@@ -286,13 +280,11 @@ func (r *recovered) carry(s *segment, payload []byte) error {
 	if err := json.Unmarshal(payload, &c); err != nil {
 		return err
 	}
-	o := &openRequest{accept: c.Accept, attempts: c.Attempts, start: c.Start, last: c.Last, status: c.Status, home: s}
-	if len(c.Note) > 0 {
-		o.note = new(events.Note)
-		if err := json.Unmarshal(c.Note, o.note); err != nil {
-			return err
-		}
+	o, err := c.request()
+	if err != nil {
+		return err
 	}
+	o.home = s
 	r.open[c.Accept.RequestID] = o
 	return nil
 }
@@ -306,13 +298,13 @@ func (r *recovered) settle(e *events.AttemptSettled) {
 	if o == nil {
 		return
 	}
-	if o.start != nil && e.Attempt < o.start.Attempt { // by a recovery that did not get to its end
-		o.owed = slices.DeleteFunc(o.owed, func(a owed) bool { return a.start.Attempt == e.Attempt })
-	} else {
-		o.overtaken(e.Attempt)
-		o.start, o.note, o.last, o.status = nil, nil, e.Outcome, e.Status
+	if i := numbered(o.owed, e.Attempt); i >= 0 { // by a recovery that did not get to its end
+		o.owed = slices.Delete(o.owed, i, i+1)
+	} else if !o.settled(e) && e.Attempt > o.attempts { // its start is in a hole
+		o.overtaken()
+		o.attempts = e.Attempt
 	}
-	if o.closed && o.start == nil && len(o.owed) == 0 {
+	if o.closed && len(o.running)+len(o.owed) == 0 {
 		delete(r.open, e.RequestID)
 	}
 }
@@ -322,7 +314,7 @@ func (r *recovered) close(c *events.RequestClosed, accepts bool) {
 	if accepts {
 		r.counters.Accepted++
 	}
-	if o := r.open[c.RequestID]; o != nil && (o.start != nil || len(o.owed) > 0) {
+	if o := r.open[c.RequestID]; o != nil && len(o.running)+len(o.owed) > 0 {
 		o.closed = true // a settlement is in a hole: the attempt is still owed one
 		return
 	}
@@ -351,10 +343,7 @@ func (j *Journal) endEpoch(r *recovered) error {
 			o.owed = nil // likewise
 		}
 		o.home.homes++
-		j.reserved += reservePerAttempt * int64(1+len(o.owed))
-		if o.start != nil {
-			j.reserved += reservePerAttempt
-		}
+		j.reserved += reservePerAttempt * int64(1+len(o.owed)+len(o.running))
 	}
 	j.o.Logger.Info("settling what the last process left open", "epoch", r.epoch, "requests", len(j.open))
 	j.settleOpen()

@@ -34,6 +34,8 @@ type sim struct {
 	ticketed map[string]bool // requests whose call may have gone upstream
 	open     []*events.Accept
 	starts   map[string]*events.Start
+	hedges   map[string]*events.Start // second attempts that run beside the first
+	hedged   map[string]bool
 
 	from      uint64                       // the relay's place
 	published map[uint64]map[uint64]string // epoch → seq → payload, as Kafka has it
@@ -75,7 +77,7 @@ func (s *sim) start() {
 func (s *sim) die() {
 	close(s.j.stop)
 	s.j.background.Wait()
-	s.open, s.starts = nil, map[string]*events.Start{}
+	s.open, s.starts, s.hedges = nil, map[string]*events.Start{}, map[string]*events.Start{}
 }
 
 // flip damages a bit of what the dead process had written, a header among it, but for its last segment: damage at the very end looks
@@ -107,6 +109,17 @@ func (s *sim) begin() {
 	s.ticketed[a.RequestID] = true
 	s.open = append(s.open, a)
 	s.starts[a.RequestID] = st
+	if s.r.IntN(4) > 0 {
+		return
+	}
+	hedge := *st
+	hedge.Attempt, hedge.Beside = 2, true
+	switch _, err := s.j.Start(context.Background(), &hedge); {
+	case err == nil:
+		s.hedges[a.RequestID], s.hedged[a.RequestID] = &hedge, true
+	case !errors.Is(err, events.ErrAccountingUnavailable):
+		s.problem("start: %v", err)
+	}
 }
 
 func (s *sim) finish() {
@@ -117,6 +130,15 @@ func (s *sim) finish() {
 	a := s.open[i]
 	s.open = slices.Delete(s.open, i, i+1)
 	st := s.starts[a.RequestID]
+	if hedge := s.hedges[a.RequestID]; hedge != nil { // one of the two is settled before the other
+		if s.r.IntN(2) == 0 {
+			st, hedge = hedge, st
+		}
+		s.j.Settle(settlement(a, hedge, events.AttemptCancelled))
+		if s.r.IntN(4) == 0 {
+			return // and the other never
+		}
+	}
 	switch s.r.IntN(4) {
 	case 0:
 		s.j.Settle(settlement(a, st, events.AttemptSuccess))
@@ -272,6 +294,9 @@ func (s *sim) verdict() {
 		if s.settled[events.SettledEventID(id, 1)] != 1 || s.closed[events.ClosedEventID(id)] != 1 {
 			s.problem("R2: %s had a ticket and is not in the books", id)
 		}
+		if s.hedged[id] && s.settled[events.SettledEventID(id, 2)] != 1 {
+			s.problem("R2: %s had a ticket for a second attempt beside the first, which is not in the books", id)
+		}
 	}
 	// At `always` it may swallow settlements that nobody waited for: they are made anew, under other numbers, and a gap names theirs.
 	if s.gaps != 0 {
@@ -294,7 +319,7 @@ func simulate(t *testing.T, seed uint64, level Sync, power, faults, full, damage
 		r := rand.New(rand.NewPCG(seed, 1))
 		s := &sim{
 			t: t, r: r, fs: journaltest.NewDisk(r), level: level, full: full, damage: damage, broken: broken, from: 1, ticketed: map[string]bool{},
-			starts: map[string]*events.Start{}, published: map[uint64]map[uint64]string{}, settled: map[string]int{}, closed: map[string]int{},
+			starts: map[string]*events.Start{}, hedges: map[string]*events.Start{}, hedged: map[string]bool{}, published: map[uint64]map[uint64]string{}, settled: map[string]int{}, closed: map[string]int{},
 		}
 		s.run(300, power, faults)
 		problems = s.problems
