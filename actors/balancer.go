@@ -63,7 +63,7 @@ func (b *balancerActor) send(c actor.Context, m *pick) {
 func (b *balancerActor) offer(m *pick) picked {
 	now := b.now()
 	b.options = b.options[:0]
-	none, pressed := picked{at: m.at, waited: m.wait, never: true}, 0
+	none, pressed := picked{at: m.at, waited: m.wait, hedge: m.hedge, never: true}, 0
 	for i, e := range b.registry.Endpoints {
 		if m.only != nil && e != m.only {
 			continue

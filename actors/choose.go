@@ -43,25 +43,24 @@ func (r *requestActor) choose() {
 			r.consider(events.Considered{Registry: c.Registry.Name, Model: c.SentModel, Reason: why})
 			continue
 		}
-		r.ask(r.at, false)
+		r.ask(r.at, pick{})
 		return
 	}
 	r.nextRound()
 }
 
 // ask sends a candidate's balancer the question for an endpoint.
-func (r *requestActor) ask(at int, wait bool) {
+func (r *requestActor) ask(at int, p pick) {
 	c := &r.route.Candidates[at]
 	root, self := r.root, r.self
-	p := &pick{
-		at: at, consumer: r.in.Consumer.Name, model: c.SentModel, tried: slices.Clone(r.tried), only: c.Endpoint, wait: wait,
-		reply: func(p picked) { root.Send(self, p) },
-	}
-	if wait {
-		r.queued = append(r.queued, p)
+	p.at, p.consumer, p.model, p.only, p.tried = at, r.in.Consumer.Name, c.SentModel, c.Endpoint, slices.Clone(r.tried)
+	p.stream = r.in.Request.Stream
+	p.reply = func(p picked) { root.Send(self, p) }
+	if p.wait {
+		r.queued = append(r.queued, &p)
 	}
 	r.asked++
-	root.Send(r.gen.registries[c.Registry].balancer, p)
+	root.Send(r.gen.registries[c.Registry].balancer, &p)
 }
 
 // passOver says why a candidate is not even asked.
@@ -98,6 +97,8 @@ func (r *requestActor) picked(p picked) {
 		r.queued = slices.DeleteFunc(r.queued, func(q *pick) bool { return q.at == p.at })
 	}
 	switch {
+	case p.hedge:
+		r.pickedHedge(p)
 	case r.over || r.placed:
 		if p.endpoint != nil { // it came too late
 			r.root.Send(p.provider, release{permit: p.permit, report: health.Report{Cancelled: true}})
@@ -135,25 +136,32 @@ func (r *requestActor) none(p picked) {
 func (r *requestActor) place(p picked) {
 	r.leaveQueues()
 	r.placed, r.paid = true, nil
-	candidate := r.route.Candidates[p.at]
 	r.at = p.at
-	r.provider, r.permit = p.provider, p.permit
-	r.tried = append(r.tried, p.endpoint)
-	r.attempts++
-	r.target = &adapters.Target{
-		Registry: candidate.Registry, Endpoint: p.endpoint, SentModel: candidate.SentModel, Attempt: r.attempts,
-	}
-	r.start = &events.Start{
-		RequestID: r.in.Request.ID, Attempt: r.attempts, Provider: candidate.Registry.Provider.Name(),
-		Registry: candidate.Registry.Name, Endpoint: p.endpoint.Name, SentModel: candidate.SentModel,
-		EstimatedInputTokens: r.in.Request.EstimateInputTokens(), OutputLimit: r.in.Request.OutputLimit,
-		StartedAt: r.f.o.Now(),
-	}
-	s := step{kind: stepAttempt, target: r.target, start: r.start}
+	s := r.attempt(p)
 	if !r.begun {
 		s.accept = &r.accept
 	}
+	s.hedge = r.hedgeAfter(p)
 	r.next(s)
+}
+
+// attempt opens an attempt.
+func (r *requestActor) attempt(p picked) step {
+	candidate := r.route.Candidates[p.at]
+	r.tried = append(r.tried, p.endpoint)
+	r.attempts++
+	t := &try{provider: p.provider, permit: p.permit}
+	t.target = &adapters.Target{
+		Registry: candidate.Registry, Endpoint: p.endpoint, SentModel: candidate.SentModel, Attempt: r.attempts,
+	}
+	t.start = &events.Start{
+		RequestID: r.in.Request.ID, Attempt: r.attempts, Provider: candidate.Registry.Provider.Name(),
+		Registry: candidate.Registry.Name, Endpoint: p.endpoint.Name, SentModel: candidate.SentModel,
+		EstimatedInputTokens: r.in.Request.EstimateInputTokens(), OutputLimit: r.in.Request.OutputLimit,
+		StartedAt: r.f.o.Now(), Beside: len(r.tries) > 0,
+	}
+	r.tries = append(r.tries, t)
+	return step{kind: stepAttempt, target: t.target, start: t.start}
 }
 
 // nextRound goes back to where it failed, after a pause, or waits for a permit, while the budget holds.
@@ -166,7 +174,7 @@ func (r *requestActor) nextRound() {
 			wait = left
 		}
 		for _, at := range r.busy {
-			r.ask(at, true)
+			r.ask(at, pick{wait: true})
 		}
 		ok = true
 	}

@@ -10,13 +10,13 @@ import (
 )
 
 // goesOn says whether another attempt may follow this one, and notes what failed.
-func (r *requestActor) goesOn(e *ended) bool {
+func (r *requestActor) goesOn(t *try, e *ended) bool {
 	if e.committed || e.err != nil && adapters.Cancelled(e.err) || e.resp.Outcome == adapters.OutcomeSuccess {
 		return false
 	}
 	trigger := triggerOf(e.resp)
 	r.failures = append(r.failures, trigger)
-	r.failed = append(r.failed, r.target.Registry)
+	r.failed = append(r.failed, t.target.Registry)
 	if e.resp.Outcome == adapters.OutcomeRetryable {
 		return trigger == "" || slices.Contains(r.in.Consumer.Retry.On, trigger)
 	}
@@ -104,7 +104,7 @@ func discard(e *ended) {
 // nobody ends a request for which there is no endpoint any more: with the failure that tells most, or with ours.
 func (r *requestActor) nobody() {
 	if r.best != nil {
-		r.finish(r.best, nil)
+		r.finish(nil, nil, r.best)
 		return
 	}
 	err := &adapters.Error{

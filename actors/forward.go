@@ -28,7 +28,6 @@ type forward struct {
 	steps  chan step
 	owner  sessions.Owner // of the stored answer that is asked for; empty: not known
 	kept   bool           // it is noted who keeps the answer
-	trace  AttemptTrace   // of the attempt under way; nil: nobody follows
 
 	stopClient, stopShutdown func() bool // take the hooks off
 }
@@ -50,12 +49,11 @@ func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResul
 				continue
 			}
 		case stepAttempt:
-			e := w.attempt(s)
-			e.trace, w.trace = w.trace, nil
-			if e.err == nil && e.resp != nil && e.resp.Stream != nil {
-				return w.streaming(e, s.target.Registry, s.start), nil
+			l := w.attempt(s)
+			if l.e.err == nil && l.e.resp != nil && l.e.resp.Stream != nil {
+				return w.streaming(l.e, l.s.target.Registry, l.s.start), nil
 			}
-			f.system.Root.Send(w.pid, e)
+			w.tell(l.e)
 		case stepOver:
 			w.done()
 			if s.err != nil {
@@ -82,8 +80,12 @@ func (f *Forwarder) begin(ctx context.Context, gen *generation, in ForwardInput)
 	return w
 }
 
-// drainFor bounds how long an upstream is read on for its usage after its client hung up.
-const drainFor = 30 * time.Second
+// How long, and how much of, an upstream's stream is read on for its usage after its client hung up. A buffered answer has a limit of
+// its own.
+const (
+	drainFor   = 30 * time.Second
+	drainBytes = 4 << 20
+)
 
 // clientEnded cancels the attempt, or lets it run on for a while, as the consumer has it.
 func (w *forward) clientEnded(why error) {
@@ -122,37 +124,66 @@ func (w *forward) pause(s step) (next step, ok bool) {
 	case <-w.ctx.Done():
 		m.err = context.Cause(w.ctx)
 	}
-	w.f.system.Root.Send(w.pid, m)
+	w.tell(m)
 	return s, false
 }
 
-// attempt keeps the intent and makes the call. Whatever panics in there is this attempt's failure and nobody else's.
-func (w *forward) attempt(s step) (e *ended) {
-	defer func() {
-		if p := recover(); p != nil {
-			w.f.o.Logger.Error("an attempt panicked", "request", w.in.Request.ID, "panic", p, "stack", string(debug.Stack()))
-			e = internalFailure(p)
-		}
-	}()
-	var ticket events.Ticket
+// tell sends the request's actor a message.
+func (w *forward) tell(m any) { w.f.system.Root.Send(w.pid, m) }
+
+// attempt keeps the intent and makes the call, and another beside it where the actor lets it.
+func (w *forward) attempt(s step) lap {
+	if s.hedge > 0 {
+		return w.race(s)
+	}
+	if failed := w.record(s); failed != nil {
+		return lap{failed, s}
+	}
+	return lap{w.call(w.ctx, s), s}
+}
+
+// record keeps the intent. What it returns is not nil where it could not.
+func (w *forward) record(s step) (failed *ended) {
+	defer w.panicked(s, &failed)
 	var err error
 	if s.accept != nil {
-		ticket, err = w.f.o.Recorder.Begin(w.ctx, s.accept, s.start)
+		s.target.Ticket, err = w.f.o.Recorder.Begin(w.ctx, s.accept, s.start)
 	} else {
-		ticket, err = w.f.o.Recorder.Start(w.ctx, s.start)
+		s.target.Ticket, err = w.f.o.Recorder.Start(w.ctx, s.start)
 	}
 	if err != nil {
-		return &ended{recordErr: err}
+		return &ended{recordErr: err, attempt: s.start.Attempt}
 	}
-	s.target.Ticket = ticket
-	w.follow(s)
+	return nil
+}
+
+// call makes the call.
+func (w *forward) call(ctx context.Context, s step) (e *ended) {
+	defer w.panicked(s, &e)
+	e = &ended{
+		registry: s.target.Registry.Name, sentModel: s.target.SentModel, attempt: s.start.Attempt, attempts: s.start.Attempt,
+		trace: w.follow(s),
+	}
 	invoke := w.f.o.Invoker.Invoke
 	if w.in.Request.Stream {
 		invoke = w.f.o.Invoker.InvokeStream
 	}
-	resp, err := invoke(w.ctx, s.target, w.in.Request)
-	w.keep(s.target.Registry, s.start, resp)
-	return &ended{resp: resp, err: err, registry: s.target.Registry.Name, sentModel: s.target.SentModel}
+	e.resp, e.err = invoke(ctx, s.target, w.in.Request)
+	w.keep(s.target.Registry, s.start, e.resp)
+	return e
+}
+
+// panicked makes a panic one attempt's failure, and nobody else's.
+func (w *forward) panicked(s step, e **ended) {
+	if p := recover(); p != nil {
+		w.f.o.Logger.Error("an attempt panicked", "request", w.in.Request.ID, "panic", p, "stack", string(debug.Stack()))
+		failed := internalFailure(p)
+		failed.attempt = s.start.Attempt
+		if *e != nil {
+			failed.trace = (*e).trace
+		}
+		*e = failed
+	}
 }
 
 func internalFailure(p any) *ended {
@@ -187,7 +218,7 @@ func (w *forward) ours(h http.Header, e *ended) http.Header {
 		return h
 	}
 	// One piece of memory holds them all.
-	v := [...]string{w.in.Request.ID, e.registry, e.sentModel, strconv.Itoa(int(e.attempt)), e.resp.UpstreamRequestID}
+	v := [...]string{w.in.Request.ID, e.registry, e.sentModel, strconv.Itoa(int(e.attempts)), e.resp.UpstreamRequestID}
 	h["X-Tollhouse-Request-Id"] = v[0:1:1]
 	h["X-Tollhouse-Registry"] = v[1:2:2]
 	h["X-Tollhouse-Model"] = v[2:3:3]
@@ -202,7 +233,7 @@ func (w *forward) ours(h http.Header, e *ended) http.Header {
 	if len(e.resp.Dropped) > 0 {
 		h["X-Tollhouse-Dropped"] = []string{strings.Join(e.resp.Dropped, ", ")}
 	}
-	if e.resp.Outcome == adapters.OutcomeRetryable && e.attempt > 1 {
+	if e.resp.Outcome == adapters.OutcomeRetryable && e.attempts > 1 {
 		h["X-Should-Retry"] = []string{"false"} // we did, and it is spent
 	}
 	return h
@@ -216,23 +247,22 @@ type streamRun struct {
 	start    *events.Start
 	claimed  atomic.Bool // by who reads it, or by who cancels it unread
 	ended    bool
-	frame    int
-	noted    time.Time
+	note     time.Time // of how far it is: when the next is due
+	drained  int       // bytes that nobody gets
 	unhook   func() bool
 }
 
-// A long stream says how far it is every notesEvery, and looks at the clock every few frames.
+// A stream says how far it is a while after its first content, and every notesEvery from then on.
 const (
-	notesEvery  = 5 * time.Second
-	clockFrames = 8
+	firstNote  = time.Second
+	notesEvery = 5 * time.Second
 )
 
 // streaming is the result of a stream whose first content is there. From here on it cannot be tried elsewhere.
 func (w *forward) streaming(e *ended, registry *adapters.Registry, start *events.Start) *ForwardResult {
 	s := &streamRun{forward: w, e: e, registry: registry, start: start}
 	e.committed = true
-	e.attempt = start.Attempt
-	s.note()
+	s.note = w.f.o.Now().Add(firstNote)
 	e.resp.OnFinal = func() { s.finish(nil) }
 	// A result that is never read must still end when its client does.
 	s.unhook = context.AfterFunc(w.ctx, func() {
@@ -249,8 +279,8 @@ func (w *forward) streaming(e *ended, registry *adapters.Registry, start *events
 	}
 }
 
-// note keeps how far the stream is, for the case that nobody lives to settle it.
-func (s *streamRun) note() {
+// noteProgress keeps how far the stream is, for the case that nobody lives to settle it.
+func (s *streamRun) noteProgress() {
 	resp := s.e.resp
 	n := &events.Note{
 		RequestID: s.start.RequestID, Attempt: s.start.Attempt, FirstByteAt: resp.FirstByteAt, At: s.f.o.Now(),
@@ -259,7 +289,7 @@ func (s *streamRun) note() {
 	if resp.Usage != nil {
 		n.Usage = *resp.Usage
 	}
-	s.noted = n.At
+	s.note = n.At.Add(notesEvery)
 	s.f.o.Recorder.Note(n)
 }
 
@@ -284,10 +314,18 @@ func (s *streamRun) frames(yield func([]byte, error) bool) {
 			}
 			return
 		}
-		if s.frame++; s.frame%clockFrames == 0 && !s.ended && s.f.o.Now().Sub(s.noted) >= notesEvery {
-			s.note()
+		if !s.ended && s.f.o.Now().After(s.note) {
+			s.noteProgress()
 		}
-		if gone || yield(frame, nil) {
+		if gone {
+			if s.drained += len(frame); s.drained > drainBytes {
+				broken = adapters.ErrClientGone
+				s.cancel(broken)
+				return
+			}
+			continue
+		}
+		if yield(frame, nil) {
 			continue
 		}
 		broken = adapters.ErrClientGone
@@ -316,6 +354,6 @@ func (s *streamRun) finish(err error) {
 	s.unhook()
 	s.keep(s.registry, s.start, s.e.resp) // some name their answer late
 	s.e.err = err
-	s.f.system.Root.Send(s.pid, s.e)
+	s.tell(s.e)
 	<-s.steps
 }

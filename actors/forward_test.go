@@ -282,6 +282,12 @@ func TestStreams(t *testing.T) {
 			}
 		}
 	})
+	t.Run("drained no further than it may", func(t *testing.T) {
+		w := newWorld(t, actortest.Stream(slices.Repeat([]string{strings.Repeat("x", 1<<20)}, 8), nil))
+		w.consumer.Drain = true
+		_, _ = read(w, 1)
+		check(t, w, events.AttemptCancelled, events.RequestCancelled, 499)
+	})
 	t.Run("never read", func(t *testing.T) {
 		w := newWorld(t, actortest.Stream(frames, nil))
 		ctx, cancel := context.WithCancelCause(context.Background())

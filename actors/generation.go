@@ -25,7 +25,8 @@ import (
 type generation struct {
 	snapshot   *routing.Snapshot
 	registries map[*adapters.Registry]*registryActors
-	live       atomic.Int64 // requests that are routed by it
+	hedges     map[*routing.Consumer]*retry.Share // of those that hedge
+	live       atomic.Int64                       // requests that are routed by it
 }
 
 // registryActors and endpointActor are the long-lived actors, and how many have them: generations, and registries.
@@ -124,8 +125,13 @@ func (f *Forwarder) generation(s *routing.Snapshot) (*generation, error) {
 	if g := f.generations[s]; g != nil {
 		return g, nil
 	}
-	g := &generation{snapshot: s, registries: make(map[*adapters.Registry]*registryActors, len(s.Registries))}
+	g := &generation{snapshot: s, registries: make(map[*adapters.Registry]*registryActors, len(s.Registries)), hedges: map[*routing.Consumer]*retry.Share{}}
 	f.generations[s] = g
+	for _, c := range s.Consumers {
+		if c.Hedge != nil {
+			g.hedges[c] = retry.NewHedges(c.Hedge.Share, f.o.Now())
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.Registries)) {
 		r := s.Registries[name]
 		if f.registries[r] == nil {

@@ -32,12 +32,14 @@ type providerActor struct {
 // pick asks for an endpoint of a registry that serves a model. It goes to the balancer, which sends it on to an endpoint, and is
 // answered once.
 type pick struct {
-	at       int                  // the candidate, for the answer
-	consumer string               // whose turn it is, where it waits
-	model    string               // as it is sent
+	at       int    // the candidate, for the answer
+	consumer string // whose turn it is, where it waits
+	model    string // as it is sent
+	stream   bool
 	tried    []*adapters.Endpoint // of this round
 	only     *adapters.Endpoint   // the one that may answer; nil: any
 	wait     bool                 // for a permit, where there is none now
+	hedge    bool                 // for an attempt beside another
 	reply    func(picked)
 
 	considered []events.Considered // what the balancer looked at
@@ -54,6 +56,8 @@ type picked struct {
 	endpoint   *adapters.Endpoint
 	provider   *actor.PID
 	permit     health.Permit
+	slow       time.Duration // after which an answer there is later than nearly all; 0: not known
+	hedge      bool
 	considered []events.Considered
 
 	// With none:
@@ -91,7 +95,10 @@ func (p *providerActor) Receive(c actor.Context) {
 	case *pick:
 		if permit, ok := p.state.Acquire(p.now(), m.model); ok {
 			p.publish()
-			m.reply(picked{at: m.at, endpoint: p.endpoint, provider: c.Self(), permit: permit, considered: m.considered})
+			m.reply(picked{
+				at: m.at, endpoint: p.endpoint, provider: c.Self(), permit: permit, considered: m.considered, hedge: m.hedge,
+				slow: p.state.Slow(m.model, m.stream),
+			})
 			p.freed(c) // there may be one more
 			return
 		}

@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -44,14 +45,21 @@ type requestActor struct {
 	choice
 	budget   retry.Budget
 	attempts uint16
-	target   *adapters.Target
-	start    *events.Start
-	provider *actor.PID // whose permit is held; nil: none
-	permit   health.Permit
+	tries    []*try // that are open; more than one where a hedge runs beside the first
+	hedging  hedging
 	begun    bool // the journal has accepted the request
 	overhead time.Duration
 	best     *ended // the failure worth relaying
 	over     bool
+}
+
+// try is an attempt that is open.
+type try struct {
+	target   *adapters.Target
+	start    *events.Start
+	provider *actor.PID // whose permit is held
+	permit   health.Permit
+	held     *ended // it ended, and the request with it, once the others have
 }
 
 // requestProps make a request's actor; its first message says which request.
@@ -63,6 +71,7 @@ type step struct {
 	target *adapters.Target // attempt
 	start  *events.Start
 	accept *events.Accept // with the first attempt
+	hedge  time.Duration  // after which another may run beside it; 0: never
 	wait   time.Duration
 	n      int    // which wait
 	end    *ended // over: what is relayed, nil where err says it all
@@ -74,6 +83,7 @@ type stepKind uint8
 const (
 	stepAttempt stepKind = iota + 1
 	stepWait
+	stepNoHedge
 	stepOver
 )
 
@@ -91,6 +101,7 @@ type (
 		registry     string
 		sentModel    string
 		attempt      uint16
+		attempts     uint16        // of the request, as far as it is
 		disconnected bool          // the client hung up and the upstream was read on
 		retryAfter   time.Duration // what the client is told; 0: what the provider said
 		trace        AttemptTrace
@@ -110,6 +121,8 @@ func (r *requestActor) Receive(c actor.Context) {
 		r.waited(m)
 	case *ended:
 		r.ended(m)
+	case hedgeDue:
+		r.hedge()
 	case *actor.Stopping, *actor.Stopped:
 		if !r.over && r.f != nil { // it panicked
 			r.over = true
@@ -118,7 +131,7 @@ func (r *requestActor) Receive(c actor.Context) {
 				err:  errors.New("the request's actor failed"),
 			}
 			verdict := adapters.Errorf(adapters.CodeInternal, "the gateway could not handle the request")
-			r.settle(e, e, verdict)
+			r.panicked(e, verdict)
 			r.next(step{kind: stepOver, err: verdict})
 		}
 	}
@@ -148,47 +161,63 @@ func (r *requestActor) begin() {
 
 // ended takes what came of an attempt.
 func (r *requestActor) ended(e *ended) {
+	i := slices.IndexFunc(r.tries, func(t *try) bool { return t.start.Attempt == e.attempt })
+	if i < 0 {
+		return
+	}
+	t := r.tries[i]
 	if e.recordErr != nil {
-		r.unrecorded(e.recordErr)
+		r.unrecorded(t, e.recordErr)
 		return
 	}
 	r.begun = true
 	if r.overhead == 0 && !e.resp.WroteRequestAt.IsZero() {
 		r.overhead = e.resp.WroteRequestAt.Sub(r.accept.ReceivedAt)
 	}
-	e.registry, e.sentModel, e.attempt = r.target.Registry.Name, r.target.SentModel, r.attempts
-	if !r.goesOn(e) {
-		r.finish(e, nil)
+	e.registry, e.sentModel = t.target.Registry.Name, t.target.SentModel
+	if len(r.tries) > 1 {
+		r.endedBeside(t, e)
+		return
+	}
+	if !r.goesOn(t, e) {
+		r.finish(t, e, e)
 		return
 	}
 	r.keepBest(e)
 	if !r.budget.More(r.f.o.Now(), int(r.attempts)) || r.ctx.Err() != nil {
-		r.finish(r.best, e)
+		r.finish(t, e, r.best)
 		return
 	}
-	r.settle(e, nil, nil)
+	r.settle(t, e, nil, nil)
 	r.placed = false
 	r.choose()
 }
 
-// finish closes the request with `relay`, whose attempt is the last one unless `last` is given or it was settled before.
-func (r *requestActor) finish(relay, last *ended) {
-	if last == nil {
-		last = relay
-	}
+// finish closes the request with `relay`, which the client gets, and settles t, the last attempt that is open, with e; nil: none is.
+func (r *requestActor) finish(t *try, e, relay *ended) {
 	err := r.verdict(relay)
-	if r.provider != nil {
-		r.settle(last, relay, err)
+	if t != nil {
+		r.settle(t, e, relay, err)
 	} else {
 		r.close(relay, err)
 	}
 	relay.retryAfter = r.retryAfter(relay)
-	relay.attempt = r.attempts // it may be an earlier one that tells the client most
+	relay.attempts = r.attempts
 	s := step{kind: stepOver, end: relay}
 	if err != nil {
 		s.err = err
 	}
 	r.end(s)
+}
+
+// panicked settles what is open of a request whose actor failed, and closes it.
+func (r *requestActor) panicked(e *ended, verdict *adapters.Error) {
+	for len(r.tries) > 1 {
+		r.settle(r.tries[0], e, nil, nil)
+	}
+	if len(r.tries) == 1 {
+		r.settle(r.tries[0], e, e, verdict)
+	}
 }
 
 // giveUp ends a request between two attempts: its client is gone, or the time is up.
@@ -216,15 +245,20 @@ func (r *requestActor) refuse(err error) {
 	r.end(step{kind: stepOver, err: err})
 }
 
-// unrecorded ends a request whose intent the journal could not keep. The journal has closed what it had begun.
-func (r *requestActor) unrecorded(cause error) {
-	r.releasePermit(health.Report{Cancelled: true})
+// unrecorded ends a request whose intent the journal could not keep, unless another attempt runs on. The journal has closed what it had
+// begun.
+func (r *requestActor) unrecorded(t *try, cause error) {
+	r.release(t, health.Report{Cancelled: true})
+	if errors.Is(cause, events.ErrNotStarted) {
+		r.attempts--
+	}
+	if len(r.tries) > 0 {
+		r.finishHeld()
+		return
+	}
 	err := error(accountingError(cause))
 	if adapters.Cancelled(cause) {
 		err = cancelError(cause)
-	}
-	if errors.Is(cause, events.ErrNotStarted) {
-		r.attempts--
 	}
 	if r.begun { // a later attempt: the request itself is still open
 		r.close(&ended{resp: &adapters.ProviderResponse{}, err: cause}, adapters.AsError(err))
@@ -241,9 +275,8 @@ func (r *requestActor) end(s step) {
 	r.stopWhenAnswered()
 }
 
-func (r *requestActor) releasePermit(report health.Report) {
-	if r.provider != nil {
-		r.root.Send(r.provider, release{r.permit, report})
-		r.provider = nil
-	}
+// release gives an attempt's permit back; it is not open any more.
+func (r *requestActor) release(t *try, report health.Report) {
+	r.tries = slices.DeleteFunc(r.tries, func(o *try) bool { return o == t })
+	r.root.Send(t.provider, release{t.permit, report})
 }

@@ -11,12 +11,9 @@ import (
 	"github.com/tollhouse/tollhouse/events"
 )
 
-// settle closes the open attempt, and with it the request where `relay`, which the client gets, is given. The permit goes back.
-func (r *requestActor) settle(e, relay *ended, verdict *adapters.Error) {
-	if r.start == nil {
-		return
-	}
-	settled := r.settlement(e)
+// settle closes an open attempt, and with it the request where `relay`, which the client gets, is given. The permit goes back.
+func (r *requestActor) settle(t *try, e, relay *ended, verdict *adapters.Error) {
+	settled := r.settlement(t, e)
 	if relay != nil {
 		closed := r.closing(relay, verdict)
 		r.f.o.Recorder.SettleAndClose(settled, closed)
@@ -26,20 +23,29 @@ func (r *requestActor) settle(e, relay *ended, verdict *adapters.Error) {
 	}
 	r.settled(e, settled)
 	if settled.Outcome == events.AttemptSuccess {
-		r.gen.registries[r.target.Registry].retries.Succeeded()
+		r.gen.registries[t.target.Registry].retries.Earn()
 	}
-	r.start = nil
-	r.releasePermit(health.Report{
+	r.release(t, health.Report{
 		Held: settled.Outcome == events.AttemptRetryable, Cancelled: settled.Outcome == events.AttemptCancelled || r.ourFault(e),
 		Class: settled.ErrorClass, RetryAfter: e.resp.RetryAfter, Limits: e.resp.Limits,
+		Stream: settled.Stream, Took: took(settled),
 	})
+}
+
+// took is the time to the first token of a stream, or to the end of another answer.
+func took(e *events.AttemptSettled) time.Duration {
+	until := e.FinishedAt
+	if e.Stream && !e.FirstByteAt.IsZero() {
+		until = e.FirstByteAt
+	}
+	return until.Sub(e.StartedAt)
 }
 
 // ourFault says that an attempt tells nothing of its endpoint: it never got there.
 func (r *requestActor) ourFault(e *ended) bool { return e.resp.ErrorClass == events.ErrorInternal }
 
 // settlement is the event of the attempt.
-func (r *requestActor) settlement(e *ended) *events.AttemptSettled {
+func (r *requestActor) settlement(t *try, e *ended) *events.AttemptSettled {
 	resp := e.resp
 	s := &events.AttemptSettled{
 		Accept: r.accept, Model: resp.Model, ResponseID: bounded(resp.ResponseID), UpstreamRequestID: bounded(resp.UpstreamRequestID),
@@ -48,7 +54,7 @@ func (r *requestActor) settlement(e *ended) *events.AttemptSettled {
 		FinishedAt: r.f.o.Now(), SettledBy: events.SettledByGateway, ClientDisconnected: e.disconnected || errors.Is(e.err, adapters.ErrClientGone),
 	}
 	s.Model = bounded(s.Model)
-	s.SetStart(r.start)
+	s.SetStart(t.start)
 	if resp.Usage != nil {
 		s.Usage = *resp.Usage
 	}
@@ -62,7 +68,7 @@ func (r *requestActor) settlement(e *ended) *events.AttemptSettled {
 	default:
 		s.Outcome = events.AttemptRetryable
 	}
-	estimateUnheard(s, resp, r.start)
+	estimateUnheard(s, resp, t.start)
 	return s
 }
 
@@ -113,7 +119,7 @@ func (r *requestActor) closing(e *ended, verdict *adapters.Error) *events.Reques
 	case e.err != nil && adapters.Cancelled(e.err):
 		c.Outcome = events.RequestCancelled
 	case verdict == nil && e.resp.Outcome == adapters.OutcomeSuccess:
-		c.Outcome, c.WinningAttempt = events.RequestSuccess, r.attempts
+		c.Outcome, c.WinningAttempt = events.RequestSuccess, e.attempt
 	}
 	return c
 }

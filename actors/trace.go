@@ -23,10 +23,11 @@ type AttemptTrace interface {
 }
 
 // follow has an attempt followed, where anybody does.
-func (w *forward) follow(s step) {
+func (w *forward) follow(s step) AttemptTrace {
 	if t := w.f.o.Tracer; t != nil {
-		w.trace = t.Attempt(w.ctx, w.in.Request, s.target, s.start)
+		return t.Attempt(w.ctx, w.in.Request, s.target, s.start)
 	}
+	return nil
 }
 
 // settled tells who counts and who follows what came of an attempt.

@@ -20,7 +20,7 @@ type Start struct {
 	Beside bool `json:"beside,omitempty"`
 }
 
-// Note is the progress of a running stream: at its first byte, then now and then.
+// Note is the progress of a running stream: a while after its first byte, then now and then.
 // It replaces an earlier note of the same attempt.
 type Note struct {
 	RequestID   string    `json:"request_id"`

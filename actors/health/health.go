@@ -26,6 +26,7 @@ type model struct {
 	limited time.Time // by the provider's word: nothing is sent before
 	tight   time.Time // so little is left of a rate limit that others go first, until then
 	used    time.Time
+	took    [2]spread // of buffered calls, and of streams
 }
 
 // maxModels bounds how many models are told apart. Behind them, those that were not used for longest are forgotten.
@@ -77,6 +78,8 @@ type Report struct {
 	Class      events.ErrorClass
 	RetryAfter time.Duration
 	Limits     adapters.Limits
+	Stream     bool
+	Took       time.Duration // of a success: to its first token, or to its end where it was not streamed
 }
 
 // limitedCool follows a 429 that does not say for how long; maxCool is the longest that anything is believed.
@@ -109,6 +112,7 @@ func (e *Endpoint) Release(now time.Time, p Permit, r Report) (wentOut bool) {
 	default:
 		e.whole.succeeded(now, p.probesWhole)
 		m.succeeded(now, p.probesModel)
+		m.took[kind(r.Stream)].add(r.Took)
 	}
 	if r.Limits.Tight(e.inFlight) {
 		m.tight = now.Add(min(max(r.Limits.Reset(), limitedCool), maxCool))
@@ -130,6 +134,22 @@ func (e *Endpoint) limit(now time.Time, m *model, p Permit, r Report) {
 		return
 	}
 	m.failed(now, p.probesModel)
+}
+
+// Slow is how long an attempt takes that takes longer than 95 of 100 do, to its first token or to its end; 0: not known yet.
+func (e *Endpoint) Slow(name string, stream bool) time.Duration {
+	m := e.models[name]
+	if m == nil {
+		return 0
+	}
+	return m.took[kind(stream)].slow()
+}
+
+func kind(stream bool) int {
+	if stream {
+		return 1
+	}
+	return 0
 }
 
 // model returns the state of one, which is made where there is none.

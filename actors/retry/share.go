@@ -16,37 +16,47 @@ const (
 	one       = 1000 // thousandths
 )
 
-// Share bounds the retries at one registry to a share of its recent successes, so that its outage is not multiplied by them. It may be
-// used by many goroutines.
+// Share bounds what may be done to a share of what was earned lately. It may be used by many goroutines.
 type Share struct {
-	perSuccess int64 // thousandths of a retry, as saved
+	each, perSecond, most int64 // thousandths
 
 	mu    sync.Mutex
 	saved int64
 	at    time.Time
 }
 
-// NewShare makes one in which a success pays for that many retries; 0 is DefaultShare.
+// NewShare bounds the retries at one registry to a share of its recent successes, so that its outage is not multiplied by them: a
+// success pays for that many; 0 is DefaultShare.
 func NewShare(perSuccess float64, now time.Time) *Share {
 	if perSuccess == 0 {
 		perSuccess = DefaultShare
 	}
-	return &Share{perSuccess: int64(math.Round(perSuccess * one)), saved: mostSaved * one, at: now}
+	return &Share{each: thousandths(perSuccess), perSecond: perSecond * one, most: mostSaved * one, saved: mostSaved * one, at: now}
 }
 
-// Succeeded is told of an attempt that succeeded.
-func (s *Share) Succeeded() {
+// mostHedges bounds the hedges at once after a quiet time.
+const mostHedges = 10
+
+// NewHedges bounds a consumer's hedges to a share of its requests.
+func NewHedges(perRequest float64, now time.Time) *Share {
+	return &Share{each: thousandths(perRequest), most: mostHedges * one, at: now}
+}
+
+func thousandths(v float64) int64 { return int64(math.Round(v * one)) }
+
+// Earn is told of a success, or of a request.
+func (s *Share) Earn() {
 	s.mu.Lock()
-	s.saved = min(s.saved+s.perSuccess, mostSaved*one)
+	s.saved = min(s.saved+s.each, s.most)
 	s.mu.Unlock()
 }
 
-// Take takes a retry, if there is one.
+// Take takes one, if there is one.
 func (s *Share) Take(now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if earned := min(now.Sub(s.at), time.Minute) * perSecond * one / time.Second; earned > 0 {
-		s.saved = min(s.saved+int64(earned), mostSaved*one)
+	if earned := int64(min(now.Sub(s.at), time.Minute)/time.Microsecond) * s.perSecond / 1e6; earned > 0 {
+		s.saved = min(s.saved+earned, s.most)
 		s.at = now
 	}
 	if s.saved < one {
@@ -56,9 +66,9 @@ func (s *Share) Take(now time.Time) bool {
 	return true
 }
 
-// Return gives a retry back that was not made.
+// Return gives one back that was not used.
 func (s *Share) Return() {
 	s.mu.Lock()
-	s.saved = min(s.saved+one, mostSaved*one)
+	s.saved = min(s.saved+one, s.most)
 	s.mu.Unlock()
 }

@@ -17,6 +17,7 @@ type Consumer struct {
 	Pool     *Pool
 	Fallback []Fallback // in order, after the pool
 	Retry    RetryPolicy
+	Hedge    *Hedge // nil: never
 	// Lenient drops, and names, what cannot be carried to another dialect; otherwise it is refused.
 	Lenient bool
 	// Drain reads the upstream to its end when the client hangs up, for its usage; otherwise the attempt is cancelled.
@@ -61,6 +62,11 @@ type RetryPolicy struct {
 	MaxAttempts int           // at least 1
 	Budget      time.Duration // within which attempts may start
 	On          []Trigger
+}
+
+// Hedge lets a second attempt run beside a first that takes longer than 95 of 100 do where it went.
+type Hedge struct {
+	Share float64 // of the consumer's requests, at most
 }
 
 // Trigger names what is retried.

@@ -140,6 +140,9 @@ func addConsumer(s *routing.Snapshot, c *config.Consumer) error {
 		Lenient: c.Translation == "lenient", Drain: c.OnDisconnect == "drain",
 	}
 	consumer.Retry.On = triggers(c.Retry.On)
+	if c.Hedge != nil {
+		consumer.Hedge = &routing.Hedge{Share: c.Hedge.Share}
+	}
 	if c.Pool.Name != "" {
 		consumer.Pool = s.Pools[c.Pool.Name]
 	} else {

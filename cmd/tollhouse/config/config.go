@@ -181,6 +181,7 @@ type Consumer struct {
 	Pool         PoolRef           `yaml:"pool"`
 	Fallback     []Fallback        `yaml:"fallback"`
 	Retry        Retry             `yaml:"retry"`
+	Hedge        *Hedge            `yaml:"hedge"`
 	Translation  string            `yaml:"translation"`
 	OnDisconnect string            `yaml:"on_disconnect"`
 }
@@ -211,6 +212,11 @@ type Retry struct {
 	MaxAttempts int      `yaml:"max_attempts"`
 	Budget      Duration `yaml:"budget"`
 	On          []string `yaml:"on"`
+}
+
+// Hedge lets a second attempt run beside one that takes long; absent: never.
+type Hedge struct {
+	Share float64 `yaml:"share"`
 }
 
 // Secret is a value that prints as [secret].

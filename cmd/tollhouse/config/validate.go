@@ -207,6 +207,9 @@ func (k *checker) consumer(at string, c *Consumer, all *Config, registries, seen
 	for i, on := range c.Retry.On {
 		k.oneOf(fmt.Sprintf("%s.retry.on[%d]", at, i), on, defaultRetryOn...)
 	}
+	if c.Hedge != nil {
+		k.check(c.Hedge.Share > 0 && c.Hedge.Share <= 1, at+".hedge.share", "above 0, up to 1: hedges for each request")
+	}
 	k.oneOf(at+".translation", orDefault(c.Translation, "strict"), "strict", "lenient")
 	k.oneOf(at+".on_disconnect", orDefault(c.OnDisconnect, "cancel"), "cancel", "drain")
 }
