@@ -22,6 +22,9 @@ import (
 type generation struct {
 	snapshot  *routing.Snapshot
 	balancers map[*adapters.Registry]*actor.PID
+	status    map[*adapters.Registry][]*atomic.Pointer[health.Status] // what the endpoints publish
+	priced    bool                                                    // some policy goes by what requests cost
+	turns     turns
 	live      atomic.Int64 // requests that are routed by it
 }
 
@@ -29,6 +32,7 @@ type generation struct {
 type (
 	registryActors struct {
 		balancer *actor.PID
+		status   []*atomic.Pointer[health.Status] // of the endpoints, in their order
 		users    int
 	}
 	endpointActor struct {
@@ -119,7 +123,10 @@ func (f *Forwarder) generation(s *routing.Snapshot) (*generation, error) {
 	if g := f.generations[s]; g != nil {
 		return g, nil
 	}
-	g := &generation{snapshot: s, balancers: make(map[*adapters.Registry]*actor.PID, len(s.Registries))}
+	g := &generation{
+		snapshot: s, balancers: make(map[*adapters.Registry]*actor.PID, len(s.Registries)),
+		status: make(map[*adapters.Registry][]*atomic.Pointer[health.Status], len(s.Registries)), priced: byPrice(s),
+	}
 	f.generations[s] = g
 	for _, name := range slices.Sorted(maps.Keys(s.Registries)) {
 		r := s.Registries[name]
@@ -130,14 +137,29 @@ func (f *Forwarder) generation(s *routing.Snapshot) (*generation, error) {
 			}
 		}
 		f.registries[r].users++
-		g.balancers[r] = f.registries[r].balancer
+		g.balancers[r], g.status[r] = f.registries[r].balancer, f.registries[r].status
 	}
 	return g, nil
 }
 
+// byPrice says whether some policy of a snapshot goes by what requests cost.
+func byPrice(s *routing.Snapshot) bool {
+	for _, r := range s.Registries {
+		if balance.ByPrice(r.Balance) {
+			return true
+		}
+	}
+	for _, p := range s.Pools {
+		if balance.ByPrice(p.Balance) {
+			return true
+		}
+	}
+	return false
+}
+
 // spawnRegistry spawns the balancer of a registry, and the actors of its endpoints that have none.
 func (f *Forwarder) spawnRegistry(r *adapters.Registry) error {
-	policy := balance.New(r.Balance, len(r.Endpoints))
+	policy := balance.New(r.Balance, r.Endpoints)
 	if policy == nil {
 		return fmt.Errorf("registry %s: balance: unknown policy %q", r.Name, r.Balance)
 	}
@@ -151,7 +173,7 @@ func (f *Forwarder) spawnRegistry(r *adapters.Registry) error {
 		b.status = append(b.status, a.status)
 		b.providers = append(b.providers, a.provider)
 	}
-	f.registries[r] = &registryActors{balancer: f.spawn(b)}
+	f.registries[r] = &registryActors{balancer: f.spawn(b), status: b.status}
 	return nil
 }
 

@@ -7,8 +7,10 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/tollhouse/tollhouse/actors/balance"
 	"github.com/tollhouse/tollhouse/actors/health"
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/events"
 )
 
 // providerActor is one endpoint: it alone gives out permits and judges its health. It does no I/O.
@@ -27,11 +29,13 @@ type providerActor struct {
 
 // pick asks for an endpoint of a registry that serves a model. It goes to the balancer, which sends it on to an endpoint.
 type pick struct {
-	model string               // as it is sent
-	tried []*adapters.Endpoint // of this round
-	only  *adapters.Endpoint   // the one that may answer; nil: any
-	reply func(picked)
-	back  *actor.PID // the balancer
+	request    balance.Request
+	attempt    uint16               // that is to be placed
+	tried      []*adapters.Endpoint // of this round
+	only       *adapters.Endpoint   // the one that may answer; nil: any
+	considered []events.Considered  // what the balancer looked at
+	reply      func(picked)
+	back       *actor.PID // the balancer
 }
 
 // picked answers a pick: an endpoint whose permit the request now holds, or none, and when one may be free.
@@ -41,6 +45,8 @@ type picked struct {
 	permit    health.Permit
 	available time.Duration // until the soonest endpoint; with none
 	never     bool          // none will be: every endpoint is out
+	// considered is what was looked at, and why it was used or passed over, at most events.MaxConsidered; the chosen one is first.
+	considered []events.Considered
 }
 
 // release gives a permit back.
@@ -56,9 +62,9 @@ type readAnew struct{}
 func (p *providerActor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *pick:
-		if permit, ok := p.state.Acquire(p.now(), m.model); ok {
+		if permit, ok := p.state.Acquire(p.now(), m.request.Model); ok {
 			p.publish()
-			m.reply(picked{endpoint: p.endpoint, provider: c.Self(), permit: permit})
+			m.reply(picked{endpoint: p.endpoint, provider: c.Self(), permit: permit, considered: m.considered})
 			return
 		}
 		m.tried = append(m.tried, p.endpoint)

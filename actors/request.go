@@ -40,7 +40,8 @@ type requestActor struct {
 
 	owner     sessions.Owner // of the stored answer that is asked for; empty: not known
 	route     routing.Route
-	at        int // candidate
+	placing   placing // what policies asked of it
+	at        int     // candidate
 	tried     []*adapters.Endpoint
 	round     int
 	available time.Duration // until the soonest endpoint of this round
@@ -138,7 +139,7 @@ func (r *requestActor) begin() {
 	if req.Operation == adapters.OperationStored {
 		r.route, err = routing.ResolveStored(consumer, req.ID, req.Dialect)
 	} else {
-		r.route, err = routing.Resolve(r.gen.snapshot, consumer, req.ID, req.Model, req.Dialect, req.Operation)
+		r.route, err = routing.Resolve(r.gen.snapshot, consumer, req.ID, req.Model, req.Dialect, req.Operation, views{r})
 	}
 	if err == nil && req.PreviousResponse != "" {
 		err = r.toOwner()
@@ -159,7 +160,8 @@ func (r *requestActor) choose() {
 	candidate := r.route.Candidates[r.at]
 	root, self := r.root, r.self
 	r.root.Send(r.gen.balancers[candidate.Registry], &pick{
-		model: candidate.SentModel, tried: slices.Clone(r.tried), only: candidate.Endpoint, reply: func(p picked) { root.Send(self, p) },
+		request: r.about(candidate), attempt: r.attempts + 1, tried: slices.Clone(r.tried), only: candidate.Endpoint,
+		reply: func(p picked) { root.Send(self, p) },
 	})
 }
 

@@ -25,10 +25,12 @@ func (r *requestActor) settle(e, relay *ended, verdict *adapters.Error) {
 		r.f.o.Recorder.Settle(settled)
 	}
 	r.settled(e, settled)
+	r.learn(settled)
 	r.start = nil
 	r.releasePermit(health.Report{
 		Held: settled.Outcome == events.AttemptRetryable, Cancelled: settled.Outcome == events.AttemptCancelled || r.ourFault(e),
 		Class: settled.ErrorClass, RetryAfter: e.resp.RetryAfter, Limits: e.resp.Limits,
+		Waited: r.waited(e, settled),
 	})
 }
 

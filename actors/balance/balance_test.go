@@ -1,26 +1,28 @@
 package balance
 
 import (
+	"fmt"
 	"testing"
 
+	"github.com/tollhouse/tollhouse/actors/health"
 	"github.com/tollhouse/tollhouse/adapters"
 )
 
 func endpoints(weights ...int) []Option {
 	var all []Option
 	for i, w := range weights {
-		all = append(all, Option{Endpoint: &adapters.Endpoint{Weight: w}, Index: i, Share: 1})
+		all = append(all, Option{Endpoint: &adapters.Endpoint{Name: fmt.Sprint("e", i), Weight: w}, Index: i, Share: 1, Status: &health.Status{}})
 	}
 	return all
 }
 
 func TestWeightedFollowsTheWeightsSmoothly(t *testing.T) {
-	p := New("weighted", 3)
+	p := New("weighted", make([]*adapters.Endpoint, 3))
 	options := endpoints(5, 1, 1)
 	var order []int
 	count := map[int]int{}
 	for range 700 {
-		i := p.Choose(options)
+		i := p.Choose(&Request{}, options)
 		order = append(order, i)
 		count[i]++
 	}
@@ -35,14 +37,14 @@ func TestWeightedFollowsTheWeightsSmoothly(t *testing.T) {
 }
 
 func TestRoundRobinSkipsWhatIsNotOffered(t *testing.T) {
-	p := New("round_robin", 3)
+	p := New("round_robin", make([]*adapters.Endpoint, 3))
 	all := endpoints(1, 1, 1)
 	for _, want := range []int{0, 1, 2, 0} {
-		if got := p.Choose(all); got != want {
+		if got := p.Choose(&Request{}, all); got != want {
 			t.Fatalf("chose %d, want %d", got, want)
 		}
 	}
-	if got := p.Choose([]Option{all[0], all[2]}); got != 1 {
+	if got := p.Choose(&Request{}, []Option{all[0], all[2]}); got != 1 {
 		t.Errorf("with the second away chose option %d", got)
 	}
 }
@@ -50,13 +52,13 @@ func TestRoundRobinSkipsWhatIsNotOffered(t *testing.T) {
 func TestLeastBusyCountsForTheWeight(t *testing.T) {
 	options := endpoints(1, 4)
 	options[0].InFlight, options[1].InFlight = 1, 3
-	if got := New("least_busy", 2).Choose(options); got != 1 {
+	if got := New("least_busy", make([]*adapters.Endpoint, 2)).Choose(&Request{}, options); got != 1 {
 		t.Errorf("chose %d", got)
 	}
 }
 
 func TestUnknownPolicy(t *testing.T) {
-	if New("random", 1) != nil {
+	if New("random", nil) != nil {
 		t.Error("an unknown policy was made")
 	}
 }

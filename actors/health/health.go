@@ -18,6 +18,7 @@ type Endpoint struct {
 	whole    breaker
 	models   map[string]*model
 	told     map[string]*model // those of which there is something to tell
+	paces    map[string]*pace  // how long the models take
 }
 
 // model is what is known of one model at the endpoint.
@@ -76,6 +77,7 @@ type Report struct {
 	Class      events.ErrorClass
 	RetryAfter time.Duration
 	Limits     adapters.Limits
+	Waited     Waited
 }
 
 // limitedCool follows a 429 that does not say for how long; maxCool is the longest that anything is believed.
@@ -87,6 +89,7 @@ const (
 // Release gives a permit back. It reports whether the endpoint went out just now.
 func (e *Endpoint) Release(now time.Time, p Permit, r Report) (wentOut bool) {
 	e.inFlight--
+	e.paced(now, p.model, &r)
 	m := e.model(now, p.model)
 	defer e.tell(now, p.model, m)
 	switch {
