@@ -53,6 +53,9 @@ func (b *balancerActor) Receive(c actor.Context) {
 // returns the answer for the case that there is none.
 func (b *balancerActor) offer(m *pick) picked {
 	m.request.Now = b.now()
+	if b.options == nil {
+		b.options = make([]balance.Option, 0, len(b.registry.Endpoints))
+	}
 	b.options, b.passed = b.options[:0], b.passed[:0]
 	none, pressed := picked{never: true}, 0
 	for i, e := range b.registry.Endpoints {
@@ -60,19 +63,21 @@ func (b *balancerActor) offer(m *pick) picked {
 			continue
 		}
 		s := b.status[i].Load()
-		o := balance.Option{Endpoint: e, Index: i, InFlight: s.InFlight, Share: 1, Status: s}
 		var why health.Why
 		var wait time.Duration
+		share := 1.0
 		if !s.Clear() {
 			why, wait = s.Refuses(m.request.Now, m.request.Model)
-			o.Share, o.Pressed = s.Share(m.request.Now, m.request.Model), why != ""
+			share = s.Share(m.request.Now, m.request.Model)
 		}
-		tried := slices.Contains(m.tried, e)
+		tried := len(m.tried) > 0 && slices.Contains(m.tried, e)
 		if !tried && !why.Binds() {
-			if o.Pressed {
+			b.options = b.options[:len(b.options)+1]
+			o := &b.options[len(b.options)-1]
+			if o.Set(e, i, s, share); why != "" {
+				o.Pressed = true
 				pressed++
 			}
-			b.options = append(b.options, o)
 			continue
 		}
 		b.pass(i, why, tried)

@@ -19,6 +19,14 @@ func Score(draw uint64, weight int) float64 {
 	return -float64(weight) / math.Log(u)
 }
 
+// Before says whether the first of two members has the higher score. Of the same weight it is the one with the higher draw.
+func Before(draw uint64, weight int, than uint64, thanWeight int) bool {
+	if weight == thanWeight {
+		return draw > than
+	}
+	return Score(draw, weight) > Score(than, thanWeight)
+}
+
 // Member is the number under which a name takes part.
 func Member(name string) uint64 {
 	h := uint64(14695981039346656037) // FNV-1a

@@ -27,17 +27,17 @@ func (s *sticky) Choose(r *Request, options []Option) int {
 	inFlight, weights := 0, 0
 	for i := range options {
 		inFlight += options[i].InFlight
-		weights += options[i].weight()
+		weights += options[i].Weight
 	}
-	chosen, best := -1, 0.0
+	chosen, best := -1, uint64(0)
 	for i := range options {
 		o := &options[i]
-		weight := o.weight()
-		if affinity.Overloaded(o.InFlight, weight, inFlight, weights) {
+		if affinity.Overloaded(o.InFlight, o.Weight, inFlight, weights) {
 			continue
 		}
-		if score := affinity.Score(affinity.Draw(r.Key, s.members[o.Index]), weight); chosen < 0 || score > best {
-			chosen, best = i, score
+		draw := affinity.Draw(r.Key, s.members[o.Index])
+		if chosen < 0 || affinity.Before(draw, o.Weight, best, options[chosen].Weight) {
+			chosen, best = i, draw
 		}
 	}
 	return max(chosen, 0)

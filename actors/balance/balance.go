@@ -28,6 +28,7 @@ type Option struct {
 	Endpoint *adapters.Endpoint
 	Index    int // in the registry
 	InFlight int
+	Weight   int            // what it counts now: its weight times its share, in hundredths
 	Share    float64        // of its weight: less than 1 while it recovers
 	Pressed  bool           // a rate limit is nearly used up
 	Status   *health.Status // that this is read from
@@ -40,8 +41,19 @@ type Option struct {
 // unit is what a weight of 1 counts, so that a share of it is a whole number.
 const unit = 100
 
-// weight is what the endpoint counts now.
-func (o *Option) weight() int { return max(int(float64(max(o.Endpoint.Weight, 1))*o.Share*unit), 1) }
+// Set makes it the option of an endpoint. One option is set again and again, so what stays the same is not written.
+func (o *Option) Set(e *adapters.Endpoint, index int, s *health.Status, share float64) {
+	if o.Endpoint != e {
+		o.Endpoint = e
+	}
+	if o.Status != s {
+		o.Status = s
+	}
+	o.Index, o.InFlight, o.Share, o.Pressed, o.Score, o.rank = index, s.InFlight, share, false, 0, 0
+	if o.Weight = max(e.Weight, 1) * unit; share < 1 {
+		o.Weight = max(int(float64(o.Weight)*share), 1)
+	}
+}
 
 // Request is what policies know of a request that is to be placed. What a policy does not ask for may be left out.
 type Request struct {

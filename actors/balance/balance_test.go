@@ -11,7 +11,9 @@ import (
 func endpoints(weights ...int) []Option {
 	var all []Option
 	for i, w := range weights {
-		all = append(all, Option{Endpoint: &adapters.Endpoint{Name: fmt.Sprint("e", i), Weight: w}, Index: i, Share: 1, Status: &health.Status{}})
+		var o Option
+		o.Set(&adapters.Endpoint{Name: fmt.Sprint("e", i), Weight: w}, i, &health.Status{}, 1)
+		all = append(all, o)
 	}
 	return all
 }

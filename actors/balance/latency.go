@@ -35,13 +35,13 @@ func (*latency) compare(r *Request, a, b *Option) bool {
 	a.wait(timeA, knownA, assumed)
 	b.wait(timeB, knownB, assumed)
 	if a.rank == b.rank {
-		return a.InFlight*b.weight() <= b.InFlight*a.weight()
+		return a.InFlight*b.Weight <= b.InFlight*a.Weight
 	}
 	return a.rank < b.rank
 }
 
 func (o *Option) wait(expected time.Duration, known bool, assumed time.Duration) {
-	o.rank = uint64(Wait(expected, known, assumed, o.InFlight, float64(o.weight())/unit))
+	o.rank = uint64(Wait(expected, known, assumed, o.InFlight, float64(o.Weight)/unit))
 	o.Score = o.rank / uint64(time.Microsecond)
 }
 

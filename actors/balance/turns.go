@@ -50,9 +50,8 @@ func (w *weighted) among(options []Option, rank uint64) int {
 		if o.rank != rank {
 			continue
 		}
-		weight := o.weight()
-		sum += weight
-		current := w.current[o.Index] + weight
+		sum += o.Weight
+		current := w.current[o.Index] + o.Weight
 		w.current[o.Index] = current
 		if chosen < 0 || current > most {
 			chosen, most = i, current
@@ -81,7 +80,7 @@ func (l *leastBusy) Choose(_ *Request, options []Option) int {
 	for i := range options {
 		o := &options[i]
 		if o.InFlight > 0 {
-			o.rank = uint64(o.InFlight) * busyUnit * unit / uint64(o.weight())
+			o.rank = uint64(o.InFlight) * busyUnit * unit / uint64(o.Weight)
 			o.Score = o.rank / (busyUnit / 1000)
 		}
 	}

@@ -122,6 +122,4 @@ func (s *Status) Expect(now time.Time, model string, streamed bool) (d time.Dura
 
 // Clear says that nothing stands against the endpoint, whatever the model, and that it takes its whole weight: there is no need to
 // look closer.
-func (s *Status) Clear() bool {
-	return !s.Out && !s.Full && !s.whole.open && s.whole.closed.IsZero() && len(s.models) == 0
-}
+func (s *Status) Clear() bool { return s.clear }

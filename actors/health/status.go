@@ -26,6 +26,7 @@ type Status struct {
 	whole    gate
 	models   map[string]gate  // those of which there is something to tell; never changed
 	paces    map[string]*pace // never changed, but for what they hold
+	clear    bool             // nothing stands against it, whatever the model
 }
 
 // gate is what a breaker and a limit let through.
@@ -44,6 +45,7 @@ func (e *Endpoint) Status() Status {
 			s.models[name] = m.gate()
 		}
 	}
+	s.clear = !s.Out && !s.Full && !s.whole.open && s.whole.closed.IsZero() && len(s.models) == 0
 	return s
 }
 
