@@ -11,6 +11,7 @@ import (
 	"github.com/tollhouse/tollhouse/actors/health"
 	"github.com/tollhouse/tollhouse/actors/queue"
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/events"
 )
 
 // balancerActor is one registry: it chooses among its endpoints by what they publish, and sends the request's question on to
@@ -21,9 +22,16 @@ type balancerActor struct {
 	providers []*actor.PID                     // in the registry's order
 	status    []*atomic.Pointer[health.Status] // likewise
 	options   []balance.Option                 // scratch
+	passed    []passed                         // scratch: what is not among the options, and why
 	queue     *queue.Queue[*pick]              // who waits for a permit
 	waiting   *atomic.Int64                    // how many those are, for others to read
 	now       func() time.Time
+}
+
+// passed is an endpoint that is no option.
+type passed struct {
+	index  int
+	reason events.Reason
 }
 
 // Receive handles a message.
@@ -53,39 +61,55 @@ func (b *balancerActor) pick(c actor.Context, m *pick) {
 
 // send sends a question on to the best of the options.
 func (b *balancerActor) send(c actor.Context, m *pick) {
-	chosen := b.options[b.policy.Choose(b.options)].Index
+	chosen := b.policy.Choose(&m.request, b.options)
+	m.considered = b.considered(m, chosen)
 	m.back = c.Self()
-	c.Send(b.providers[chosen], m)
+	c.Send(b.providers[b.options[chosen].Index], m)
 }
 
 // offer puts those endpoints into options that may be sent the model; those that a rate limit nearly stops only where there are no others. It
 // returns the answer for the case that there is none.
 func (b *balancerActor) offer(m *pick) picked {
-	now := b.now()
-	b.options = b.options[:0]
+	m.request.Now = b.now()
+	if b.options == nil {
+		b.options = make([]balance.Option, 0, len(b.registry.Endpoints))
+	}
+	b.options, b.passed = b.options[:0], b.passed[:0]
 	none, pressed := picked{at: m.at, waited: m.wait, hedge: m.hedge, never: true}, 0
 	for i, e := range b.registry.Endpoints {
 		if m.only != nil && e != m.only {
 			continue
 		}
 		s := b.status[i].Load()
-		why, wait := s.Refuses(now, m.model)
-		if !why.Binds() && !slices.Contains(m.tried, e) && !slices.Contains(m.full, e) {
-			if why != "" {
+		var why health.Why
+		var wait time.Duration
+		share := 1.0
+		if !s.Clear() {
+			why, wait = s.Refuses(m.request.Now, m.request.Model)
+			share = s.Share(m.request.Now, m.request.Model)
+		}
+		tried := len(m.tried) > 0 && slices.Contains(m.tried, e)
+		full := len(m.full) > 0 && slices.Contains(m.full, e)
+		if !tried && !full && !why.Binds() {
+			b.options = b.options[:len(b.options)+1]
+			o := &b.options[len(b.options)-1]
+			if o.Set(e, i, s, share); why != "" {
+				o.Pressed = true
 				pressed++
 			}
-			b.options = append(b.options, balance.Option{
-				Endpoint: e, Index: i, InFlight: s.InFlight, Share: s.Share(now, m.model), Pressed: why != "",
-			})
 			continue
 		}
+		if full && why == "" {
+			why = health.Busy
+		}
+		b.pass(i, why, tried)
 		switch {
-		case why == health.Busy, why == health.Probing, slices.Contains(m.full, e):
+		case why == health.Busy, why == health.Probing:
 			none.busy = true
 			continue
 		case why == health.Limited:
 			none.limited = true
-		default:
+		case !tried:
 			none.otherwise = true
 		}
 		if why != health.OutOfUse && (none.never || wait < none.available) {
@@ -93,7 +117,50 @@ func (b *balancerActor) offer(m *pick) picked {
 		}
 	}
 	if 0 < pressed && pressed < len(b.options) {
-		b.options = slices.DeleteFunc(b.options, func(o balance.Option) bool { return o.Pressed })
+		b.options = slices.DeleteFunc(b.options, func(o balance.Option) bool {
+			if o.Pressed {
+				b.pass(o.Index, health.NearlyLimited, false)
+			}
+			return o.Pressed
+		})
 	}
 	return none
+}
+
+// pass notes why an endpoint is no option.
+func (b *balancerActor) pass(i int, why health.Why, tried bool) {
+	reason := events.TriedBefore
+	if why.Binds() || !tried {
+		reason = events.Reason(why)
+	}
+	if len(b.passed) < events.MaxConsidered {
+		b.passed = append(b.passed, passed{i, reason})
+	}
+}
+
+// considered tells what was looked at: what was chosen first, then what was no option, then what was behind, as far as there is room.
+func (b *balancerActor) considered(m *pick, chosen int) []events.Considered {
+	n := min(len(b.options)+len(b.passed), events.MaxConsidered)
+	all := make([]events.Considered, 0, n)
+	tell := func(index int, reason events.Reason, score uint64) {
+		all = append(all, events.Considered{
+			Attempt: m.attempt, Registry: b.registry.Name, Endpoint: b.registry.Endpoints[index].Name, Model: m.request.Model,
+			Reason: reason, Score: score,
+		})
+	}
+	if chosen >= 0 {
+		tell(b.options[chosen].Index, events.Chosen, b.options[chosen].Score)
+	}
+	for _, p := range b.passed {
+		if len(all) == n {
+			break
+		}
+		tell(p.index, p.reason, 0)
+	}
+	for i := 0; i < len(b.options) && len(all) < n; i++ {
+		if i != chosen {
+			tell(b.options[i].Index, events.Behind, b.options[i].Score)
+		}
+	}
+	return all
 }

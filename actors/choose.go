@@ -53,8 +53,8 @@ func (r *requestActor) choose() {
 func (r *requestActor) ask(at int, p pick) {
 	c := &r.route.Candidates[at]
 	root, self := r.root, r.self
-	p.at, p.consumer, p.model, p.only, p.tried = at, r.in.Consumer.Name, c.SentModel, c.Endpoint, slices.Clone(r.tried)
-	p.stream = r.in.Request.Stream
+	p.at, p.consumer, p.request, p.attempt = at, r.in.Consumer.Name, r.about(c), r.attempts+1
+	p.only, p.tried = c.Endpoint, slices.Clone(r.tried)
 	p.reply = func(p picked) { root.Send(self, p) }
 	if p.wait {
 		r.queued = append(r.queued, &p)
@@ -150,7 +150,11 @@ func (r *requestActor) attempt(p picked) step {
 	candidate := r.route.Candidates[p.at]
 	r.tried = append(r.tried, p.endpoint)
 	r.attempts++
-	t := &try{provider: p.provider, permit: p.permit}
+	t := &r.first
+	if r.attempts > 1 {
+		t = new(try)
+	}
+	t.provider, t.permit = p.provider, p.permit
 	t.target = &adapters.Target{
 		Registry: candidate.Registry, Endpoint: p.endpoint, SentModel: candidate.SentModel, Attempt: r.attempts,
 	}
@@ -159,6 +163,9 @@ func (r *requestActor) attempt(p picked) step {
 		Registry: candidate.Registry.Name, Endpoint: p.endpoint.Name, SentModel: candidate.SentModel,
 		EstimatedInputTokens: r.in.Request.EstimateInputTokens(), OutputLimit: r.in.Request.OutputLimit,
 		StartedAt: r.f.o.Now(), Beside: len(r.tries) > 0,
+	}
+	if r.tries == nil {
+		r.tries = r.room[:0]
 	}
 	r.tries = append(r.tries, t)
 	return step{kind: stepAttempt, target: t.target, start: t.start}
@@ -186,8 +193,8 @@ func (r *requestActor) nextRound() {
 	r.next(step{kind: stepWait, wait: wait, n: r.waits})
 }
 
-// waited takes the end of a pause.
-func (r *requestActor) waited(m waited) {
+// pauseOver takes the end of a pause.
+func (r *requestActor) pauseOver(m waited) {
 	switch {
 	case r.over || r.placed || m.n != r.waits: // it ended otherwise meanwhile
 	case m.err != nil:

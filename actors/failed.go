@@ -147,6 +147,10 @@ func (r *requestActor) consider(c events.Considered) {
 }
 
 func (r *requestActor) considered(p picked) {
+	if r.told == nil {
+		r.told = p.considered
+		return
+	}
 	for _, c := range p.considered {
 		r.consider(c)
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/tollhouse/tollhouse/actors/affinity"
+	"github.com/tollhouse/tollhouse/actors/balance"
 	"github.com/tollhouse/tollhouse/actors/routing"
 	"github.com/tollhouse/tollhouse/actors/sessions"
 	"github.com/tollhouse/tollhouse/adapters"
@@ -68,6 +70,8 @@ type Forwarder struct {
 	system  *actor.ActorSystem
 	current atomic.Pointer[generation] // nil: no request may begin any more
 	metrics *metrics
+	outputs *balance.Outputs // how much models write
+	holders *affinity.Table  // who has the beginnings of which prompts
 
 	mu          sync.Mutex
 	generations map[*routing.Snapshot]*generation // the current one, and those that requests still have
@@ -96,7 +100,7 @@ func NewForwarder(o Options) (*Forwarder, error) {
 		o.Sessions = store
 	}
 	f := &Forwarder{
-		o: o, system: newSystem(o.Logger), drained: make(chan struct{}),
+		o: o, system: newSystem(o.Logger), outputs: balance.NewOutputs(), holders: affinity.NewTable(), drained: make(chan struct{}),
 		generations: map[*routing.Snapshot]*generation{}, registries: map[*adapters.Registry]*registryActors{},
 		endpoints: map[*adapters.Endpoint]*endpointActor{},
 	}

@@ -26,13 +26,16 @@ type generation struct {
 	snapshot   *routing.Snapshot
 	registries map[*adapters.Registry]*registryActors
 	hedges     map[*routing.Consumer]*retry.Share // of those that hedge
-	live       atomic.Int64                       // requests that are routed by it
+	priced     bool                               // some policy goes by what requests cost
+	turns      turns
+	live       atomic.Int64 // requests that are routed by it
 }
 
 // registryActors and endpointActor are the long-lived actors, and how many have them: generations, and registries.
 type (
 	registryActors struct {
 		balancer *actor.PID
+		status   []*atomic.Pointer[health.Status] // of the endpoints, in their order
 		retries  *retry.Share
 		waiting  *atomic.Int64 // for a permit
 		users    int
@@ -125,7 +128,7 @@ func (f *Forwarder) generation(s *routing.Snapshot) (*generation, error) {
 	if g := f.generations[s]; g != nil {
 		return g, nil
 	}
-	g := &generation{snapshot: s, registries: make(map[*adapters.Registry]*registryActors, len(s.Registries)), hedges: map[*routing.Consumer]*retry.Share{}}
+	g := &generation{snapshot: s, registries: make(map[*adapters.Registry]*registryActors, len(s.Registries)), hedges: map[*routing.Consumer]*retry.Share{}, priced: byPrice(s)}
 	f.generations[s] = g
 	for _, c := range s.Consumers {
 		if c.Hedge != nil {
@@ -146,12 +149,27 @@ func (f *Forwarder) generation(s *routing.Snapshot) (*generation, error) {
 	return g, nil
 }
 
+// byPrice says whether some policy of a snapshot goes by what requests cost.
+func byPrice(s *routing.Snapshot) bool {
+	for _, r := range s.Registries {
+		if balance.ByPrice(r.Balance) {
+			return true
+		}
+	}
+	for _, p := range s.Pools {
+		if balance.ByPrice(p.Balance) {
+			return true
+		}
+	}
+	return false
+}
+
 // defaultQueue is how many requests may wait for a permit of a registry that does not say.
 const defaultQueue = 1000
 
 // spawnRegistry spawns the balancer of a registry, and the actors of its endpoints that have none.
 func (f *Forwarder) spawnRegistry(r *adapters.Registry) error {
-	policy := balance.New(r.Balance, len(r.Endpoints))
+	policy := balance.New(r.Balance, r.Endpoints)
 	if policy == nil {
 		return fmt.Errorf("registry %s: balance: unknown policy %q", r.Name, r.Balance)
 	}
@@ -169,7 +187,7 @@ func (f *Forwarder) spawnRegistry(r *adapters.Registry) error {
 		b.providers = append(b.providers, a.provider)
 	}
 	f.registries[r] = &registryActors{
-		balancer: f.spawn(b), waiting: b.waiting, retries: retry.NewShare(r.RetryShare, f.o.Now()),
+		balancer: f.spawn(b), status: b.status, waiting: b.waiting, retries: retry.NewShare(r.RetryShare, f.o.Now()),
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 
+	"github.com/tollhouse/tollhouse/actors/balance"
 	"github.com/tollhouse/tollhouse/actors/health"
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/events"
@@ -34,8 +35,8 @@ type providerActor struct {
 type pick struct {
 	at       int    // the candidate, for the answer
 	consumer string // whose turn it is, where it waits
-	model    string // as it is sent
-	stream   bool
+	request  balance.Request
+	attempt  uint16               // that is to be placed
 	tried    []*adapters.Endpoint // of this round
 	only     *adapters.Endpoint   // the one that may answer; nil: any
 	wait     bool                 // for a permit, where there is none now
@@ -52,12 +53,13 @@ type pick struct {
 
 // picked answers a pick: an endpoint whose permit the request now holds, or none, and when one may be free.
 type picked struct {
-	at         int
-	endpoint   *adapters.Endpoint
-	provider   *actor.PID
-	permit     health.Permit
-	slow       time.Duration // after which an answer there is later than nearly all; 0: not known
-	hedge      bool
+	at       int
+	endpoint *adapters.Endpoint
+	provider *actor.PID
+	permit   health.Permit
+	slow     time.Duration // after which an answer there is later than nearly all; 0: not known
+	hedge    bool
+	// considered is what was looked at, and why it was used or passed over, at most events.MaxConsidered; the chosen one is first.
 	considered []events.Considered
 
 	// With none:
@@ -93,11 +95,11 @@ type readAnew struct{}
 func (p *providerActor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *pick:
-		if permit, ok := p.state.Acquire(p.now(), m.model); ok {
+		if permit, ok := p.state.Acquire(p.now(), m.request.Model); ok {
 			p.publish()
 			m.reply(picked{
 				at: m.at, endpoint: p.endpoint, provider: c.Self(), permit: permit, considered: m.considered, hedge: m.hedge,
-				slow: p.state.Slow(m.model, m.stream),
+				slow: p.state.Slow(m.request.Model, m.request.Streamed),
 			})
 			p.freed(c) // there may be one more
 			return

@@ -40,12 +40,15 @@ type requestActor struct {
 	self   *actor.PID
 	root   *actor.RootContext
 
-	owner sessions.Owner // of the stored answer that is asked for; empty: not known
-	route routing.Route
+	owner   sessions.Owner // of the stored answer that is asked for; empty: not known
+	route   routing.Route
+	placing placing // what policies asked of it
 	choice
 	budget   retry.Budget
 	attempts uint16
 	tries    []*try // that are open; more than one where a hedge runs beside the first
+	first    try    // most requests have no other
+	room     [2]*try
 	hedging  hedging
 	begun    bool // the journal has accepted the request
 	overhead time.Duration
@@ -118,7 +121,7 @@ func (r *requestActor) Receive(c actor.Context) {
 	case picked:
 		r.picked(m)
 	case waited:
-		r.waited(m)
+		r.pauseOver(m)
 	case *ended:
 		r.ended(m)
 	case hedgeDue:
@@ -147,7 +150,7 @@ func (r *requestActor) begin() {
 	if req.Operation == adapters.OperationStored {
 		r.route, err = routing.ResolveStored(consumer, req.ID, req.Dialect)
 	} else {
-		r.route, err = routing.Resolve(r.gen.snapshot, consumer, req.ID, req.Model, req.Dialect, req.Operation)
+		r.route, err = routing.Resolve(r.gen.snapshot, consumer, req.ID, req.Model, req.Dialect, req.Operation, views{r})
 	}
 	if err == nil && req.PreviousResponse != "" {
 		err = r.toOwner()

@@ -22,23 +22,15 @@ func (r *requestActor) settle(t *try, e, relay *ended, verdict *adapters.Error) 
 		r.f.o.Recorder.Settle(settled)
 	}
 	r.settled(e, settled)
+	r.learn(t, settled)
 	if settled.Outcome == events.AttemptSuccess {
 		r.gen.registries[t.target.Registry].retries.Earn()
 	}
 	r.release(t, health.Report{
 		Held: settled.Outcome == events.AttemptRetryable, Cancelled: settled.Outcome == events.AttemptCancelled || r.ourFault(e),
 		Class: settled.ErrorClass, RetryAfter: e.resp.RetryAfter, Limits: e.resp.Limits,
-		Stream: settled.Stream, Took: took(settled),
+		Waited: r.waited(e, settled),
 	})
-}
-
-// took is the time to the first token of a stream, or to the end of another answer.
-func took(e *events.AttemptSettled) time.Duration {
-	until := e.FinishedAt
-	if e.Stream && !e.FirstByteAt.IsZero() {
-		until = e.FirstByteAt
-	}
-	return until.Sub(e.StartedAt)
 }
 
 // ourFault says that an attempt tells nothing of its endpoint: it never got there.

@@ -12,7 +12,7 @@ func (b *balancerActor) noneFor(c actor.Context, m *pick, none picked) {
 	if m.wait && none.busy && b.enqueue(c, m) {
 		return
 	}
-	none.considered = m.considered
+	none.considered = b.considered(m, -1)
 	m.reply(none)
 }
 
@@ -55,6 +55,7 @@ func (b *balancerActor) freed(c actor.Context) {
 		case none.busy:
 			return false
 		default:
+			none.considered = b.considered(m, -1)
 			m.reply(none)
 		}
 		return true

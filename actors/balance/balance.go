@@ -1,83 +1,99 @@
 // Package balance chooses an endpoint of a registry: one policy a type, over what the endpoints publish.
 package balance
 
-import "github.com/tollhouse/tollhouse/adapters"
+import (
+	"time"
+
+	"github.com/tollhouse/tollhouse/actors/affinity"
+	"github.com/tollhouse/tollhouse/actors/health"
+	"github.com/tollhouse/tollhouse/actors/routing"
+	"github.com/tollhouse/tollhouse/adapters"
+)
+
+// Names are the policies that there are, of a registry and of a pool.
+var Names = []string{Weighted, RoundRobin, LeastBusy, Latency, Cost, Affinity}
+
+// Policies.
+const (
+	Weighted   = "weighted"
+	RoundRobin = "round_robin"
+	LeastBusy  = "least_busy"
+	Latency    = "latency"
+	Cost       = "cost"
+	Affinity   = "affinity"
+)
 
 // Option is one endpoint that may be chosen.
 type Option struct {
 	Endpoint *adapters.Endpoint
 	Index    int // in the registry
 	InFlight int
-	Share    float64 // of its weight: less than 1 while it recovers
-	Pressed  bool    // a rate limit is nearly used up
+	Weight   int            // what it counts now: its weight times its share, in hundredths
+	Share    float64        // of its weight: less than 1 while it recovers
+	Pressed  bool           // a rate limit is nearly used up
+	Status   *health.Status // that this is read from
+
+	// Score is what the policy compared, as events.Considered tells it; 0 where it compared nothing.
+	Score uint64
+	rank  uint64 // the same as finely as it is compared
 }
 
 // unit is what a weight of 1 counts, so that a share of it is a whole number.
 const unit = 100
 
-// weight is what the endpoint counts now.
-func (o *Option) weight() int { return max(int(float64(max(o.Endpoint.Weight, 1))*o.Share*unit), 1) }
+// Set makes it the option of an endpoint. One option is set again and again, so what stays the same is not written.
+func (o *Option) Set(e *adapters.Endpoint, index int, s *health.Status, share float64) {
+	if o.Endpoint != e {
+		o.Endpoint = e
+	}
+	if o.Status != s {
+		o.Status = s
+	}
+	o.Index, o.InFlight, o.Share, o.Pressed, o.Score, o.rank = index, s.InFlight, share, false, 0, 0
+	if o.Weight = max(e.Weight, 1) * unit; share < 1 {
+		o.Weight = max(int(float64(o.Weight)*share), 1)
+	}
+}
+
+// Request is what policies know of a request that is to be placed. What a policy does not ask for may be left out.
+type Request struct {
+	Now      time.Time
+	Model    string // as it is sent
+	Streamed bool
+	Key      uint64            // of what should stay together; 0: nothing
+	Holders  []affinity.Holder // of the beginning of its prompt
+	Price    *routing.Price    // nil: not known
+	Input    uint64            // tokens, as far as can be guessed
+	Output   uint64            // likewise
+}
 
 // Policy chooses one of the options, which are never none. It belongs to one balancer.
 type Policy interface {
-	Choose(options []Option) int
+	Choose(r *Request, options []Option) int
 }
 
-// New returns the policy of that name for a registry of n endpoints; nil where there is none.
-func New(name string, n int) Policy {
+// New returns the policy of that name for a registry with these endpoints; nil where there is none.
+func New(name string, endpoints []*adapters.Endpoint) Policy {
+	turns := weighted{current: make([]int, len(endpoints))}
 	switch name {
-	case "", "weighted":
-		return &weighted{current: make([]int, n)}
-	case "round_robin":
-		return &roundRobin{last: -1}
-	case "least_busy":
-		return leastBusy{}
+	case "", Weighted:
+		return &turns
+	case RoundRobin:
+		return &roundRobin{last: -1, credit: make([]int, len(endpoints))}
+	case LeastBusy:
+		return &leastBusy{turns}
+	case Latency:
+		return &latency{}
+	case Cost:
+		return &cost{turns}
+	case Affinity:
+		return newSticky(endpoints, turns)
 	}
 	return nil
 }
 
-// roundRobin takes the next in the registry's order.
-type roundRobin struct{ last int }
+// ByPrefix says whether a policy asks for the request's key, and ByPrice whether for its price.
+func ByPrefix(policy string) bool { return policy == Affinity || policy == Cost }
 
-func (r *roundRobin) Choose(options []Option) int {
-	chosen := 0
-	for i, o := range options {
-		if o.Index > r.last {
-			chosen = i
-			break
-		}
-	}
-	r.last = options[chosen].Index
-	return chosen
-}
-
-// weighted is smooth weighted round robin: each gains its weight, the highest is chosen and pays the sum.
-type weighted struct{ current []int }
-
-func (w *weighted) Choose(options []Option) int {
-	sum, chosen := 0, -1
-	for i, o := range options {
-		weight := o.weight()
-		sum += weight
-		w.current[o.Index] += weight
-		if chosen < 0 || w.current[o.Index] > w.current[options[chosen].Index] {
-			chosen = i
-		}
-	}
-	w.current[options[chosen].Index] -= sum
-	return chosen
-}
-
-// leastBusy takes the one with the fewest requests in flight for its weight.
-type leastBusy struct{}
-
-func (leastBusy) Choose(options []Option) int {
-	chosen := 0
-	for i := 1; i < len(options); i++ {
-		a, b := options[i], options[chosen]
-		if a.InFlight*b.weight() < b.InFlight*a.weight() {
-			chosen = i
-		}
-	}
-	return chosen
-}
+// ByPrice says whether a policy asks what the request costs.
+func ByPrice(policy string) bool { return policy == Cost }

@@ -18,6 +18,7 @@ type Endpoint struct {
 	whole    breaker
 	models   map[string]*model
 	told     map[string]*model // those of which there is something to tell
+	paces    map[string]*pace  // how long the models take
 }
 
 // model is what is known of one model at the endpoint.
@@ -26,7 +27,6 @@ type model struct {
 	limited time.Time // by the provider's word: nothing is sent before
 	tight   time.Time // so little is left of a rate limit that others go first, until then
 	used    time.Time
-	took    [2]spread // of buffered calls, and of streams
 }
 
 // maxModels bounds how many models are told apart. Behind them, those that were not used for longest are forgotten.
@@ -78,8 +78,7 @@ type Report struct {
 	Class      events.ErrorClass
 	RetryAfter time.Duration
 	Limits     adapters.Limits
-	Stream     bool
-	Took       time.Duration // of a success: to its first token, or to its end where it was not streamed
+	Waited     Waited
 }
 
 // limitedCool follows a 429 that does not say for how long; maxCool is the longest that anything is believed.
@@ -91,6 +90,7 @@ const (
 // Release gives a permit back. It reports whether the endpoint went out just now.
 func (e *Endpoint) Release(now time.Time, p Permit, r Report) (wentOut bool) {
 	e.inFlight--
+	e.paced(now, p.model, &r)
 	m := e.model(now, p.model)
 	defer e.tell(now, p.model, m)
 	switch {
@@ -112,7 +112,6 @@ func (e *Endpoint) Release(now time.Time, p Permit, r Report) (wentOut bool) {
 	default:
 		e.whole.succeeded(now, p.probesWhole)
 		m.succeeded(now, p.probesModel)
-		m.took[kind(r.Stream)].add(r.Took)
 	}
 	if r.Limits.Tight(e.inFlight) {
 		m.tight = now.Add(min(max(r.Limits.Reset(), limitedCool), maxCool))
@@ -134,22 +133,6 @@ func (e *Endpoint) limit(now time.Time, m *model, p Permit, r Report) {
 		return
 	}
 	m.failed(now, p.probesModel)
-}
-
-// Slow is how long an attempt takes that takes longer than 95 of 100 do, to its first token or to its end; 0: not known yet.
-func (e *Endpoint) Slow(name string, stream bool) time.Duration {
-	m := e.models[name]
-	if m == nil {
-		return 0
-	}
-	return m.took[kind(stream)].slow()
-}
-
-func kind(stream bool) int {
-	if stream {
-		return 1
-	}
-	return 0
 }
 
 // model returns the state of one, which is made where there is none.

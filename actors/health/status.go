@@ -24,7 +24,9 @@ type Status struct {
 	Full     bool
 	Out      bool
 	whole    gate
-	models   map[string]gate // those of which there is something to tell; never changed
+	models   map[string]gate  // those of which there is something to tell; never changed
+	paces    map[string]*pace // never changed, but for what they hold
+	clear    bool             // nothing stands against it, whatever the model
 }
 
 // gate is what a breaker and a limit let through.
@@ -36,13 +38,14 @@ type gate struct {
 
 // Status returns a copy, in which nothing is changed any more.
 func (e *Endpoint) Status() Status {
-	s := Status{InFlight: e.inFlight, Full: e.Full(), Out: e.out, whole: e.whole.gate()}
+	s := Status{InFlight: e.inFlight, Full: e.Full(), Out: e.out, whole: e.whole.gate(), paces: e.paces}
 	if len(e.told) > 0 {
 		s.models = make(map[string]gate, len(e.told))
 		for name, m := range e.told {
 			s.models[name] = m.gate()
 		}
 	}
+	s.clear = !s.Out && !s.Full && !s.whole.open && s.whole.closed.IsZero() && len(s.models) == 0
 	return s
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"path"
 	"slices"
 	"strings"
@@ -23,6 +22,7 @@ var (
 type Candidate struct {
 	Registry  *adapters.Registry
 	SentModel string
+	Weight    int       // in its pool
 	Fallback  bool      // it stands behind the pool
 	On        []Trigger // kinds of failure that a fallback is for; none: any that is retried
 	// Endpoint is the only one that may answer; nil: any of the registry's.
@@ -41,9 +41,9 @@ type Route struct {
 	Passed     []Passed
 }
 
-// Resolve turns a model reference into the ordered candidates for one request. The order within the pool is by weight,
-// drawn by rendezvous on the request id, so that it needs no state and falls out the same for a request every time.
-func Resolve(s *Snapshot, c *Consumer, requestID, ref string, dialect adapters.Dialect, op adapters.Operation) (Route, error) {
+// Resolve turns a model reference into the ordered candidates for one request. The order within the pool is the pool's policy's; views
+// tell it what is known of the registries, nil: nothing.
+func Resolve(s *Snapshot, c *Consumer, requestID, ref string, dialect adapters.Dialect, op adapters.Operation, views Views) (Route, error) {
 	target, err := parse(s, c, ref)
 	if err != nil {
 		return Route{}, err
@@ -55,9 +55,11 @@ func Resolve(s *Snapshot, c *Consumer, requestID, ref string, dialect adapters.D
 			Message: fmt.Sprintf("model %q is not allowed for this key", target.model),
 		}
 	}
-	for _, m := range rank(target.members, requestID) {
+	for _, m := range target.members {
 		r.add(Candidate{Registry: m.Registry}, target.model, dialect, op)
 	}
+	weigh(r.Candidates, target.members)
+	target.pool.rank(r.Candidates, requestID, views)
 	for _, f := range target.fallback {
 		r.add(Candidate{Registry: f.Registry, Fallback: true, On: f.On}, f.ask(target.model), dialect, op)
 	}
@@ -110,6 +112,7 @@ func (r *Route) none(target target) error {
 // target is a parsed model reference.
 type target struct {
 	model    string
+	pool     *Pool // whose policy orders the members
 	members  []Member
 	fallback []Fallback // behind them
 }
@@ -117,7 +120,7 @@ type target struct {
 func parse(s *Snapshot, c *Consumer, ref string) (target, error) {
 	t := target{fallback: c.Fallback}
 	if c.Pool != nil {
-		t.members = c.Pool.Members
+		t.pool, t.members = c.Pool, c.Pool.Members
 	}
 	malformed := func(format string, args ...any) (target, error) {
 		e := adapters.InvalidRequest("model", format, args...)
@@ -132,7 +135,7 @@ func parse(s *Snapshot, c *Consumer, ref string) (target, error) {
 		if p == nil {
 			return malformed("model %q: there is no pool %q", ref, pool)
 		}
-		t.members, name = p.Members, model
+		t.pool, t.members, name = p, p.Members, model
 	case strings.HasPrefix(ref, "@"):
 		where, model, ok := strings.Cut(strings.TrimPrefix(ref, "@"), "/")
 		if !ok || where == "" || model == "" {
@@ -175,49 +178,6 @@ func named(s *Snapshot, members []Member, fallback []Fallback, where string) (na
 		}
 	}
 	return named, behind
-}
-
-// rank orders members by weighted rendezvous: the higher −w/ln(u), u drawn from the request id and the member, the earlier.
-func rank(members []Member, requestID string) []Member {
-	if len(members) < 2 {
-		return members
-	}
-	type ranked struct {
-		Member
-		score float64
-	}
-	all := make([]ranked, len(members))
-	for i, m := range members {
-		u := (float64(draw(requestID, m.Registry.Name)>>11) + 0.5) / (1 << 53)
-		all[i] = ranked{m, -float64(max(m.Weight, 1)) / math.Log(u)}
-	}
-	slices.SortStableFunc(all, func(a, b ranked) int {
-		switch {
-		case a.score > b.score:
-			return -1
-		case a.score < b.score:
-			return 1
-		}
-		return 0
-	})
-	out := make([]Member, len(all))
-	for i := range all {
-		out[i] = all[i].Member
-	}
-	return out
-}
-
-// draw hashes the two together: FNV-1a, mixed so that every bit counts.
-func draw(requestID, registry string) uint64 {
-	h := uint64(14695981039346656037)
-	for _, s := range [...]string{requestID, "\x00", registry} {
-		for i := range len(s) {
-			h = (h ^ uint64(s[i])) * 1099511628211
-		}
-	}
-	h = (h ^ h>>30) * 0xbf58476d1ce4e5b9
-	h = (h ^ h>>27) * 0x94d049bb133111eb
-	return h ^ h>>31
 }
 
 func allowed(globs []string, model string) bool { return len(globs) == 0 || matchAny(globs, model) }

@@ -12,6 +12,7 @@ type Snapshot struct {
 	Registries map[string]*adapters.Registry
 	Pools      map[string]*Pool
 	Consumers  []*Consumer
+	Prices     Prices // nil: nobody knows what anything costs
 	keys       map[[sha256.Size]byte]Key
 }
 

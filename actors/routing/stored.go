@@ -11,10 +11,6 @@ import (
 // ResolveStored returns the candidates for a request that is about a stored answer and names no model: every registry of the consumer
 // that speaks its dialect.
 func ResolveStored(c *Consumer, requestID string, dialect adapters.Dialect) (Route, error) {
-	var members []Member
-	if c.Pool != nil {
-		members = rank(c.Pool.Members, requestID)
-	}
 	r := Route{}
 	add := func(reg *adapters.Registry, fallback bool) {
 		switch {
@@ -25,8 +21,12 @@ func ResolveStored(c *Consumer, requestID string, dialect adapters.Dialect) (Rou
 			r.Candidates = append(r.Candidates, Candidate{Registry: reg, Fallback: fallback})
 		}
 	}
-	for _, m := range members {
-		add(m.Registry, false)
+	if c.Pool != nil {
+		for _, m := range c.Pool.Members {
+			add(m.Registry, false)
+		}
+		weigh(r.Candidates, c.Pool.Members)
+		byWeight(r.Candidates, requestID)
 	}
 	for _, f := range c.Fallback {
 		add(f.Registry, true)

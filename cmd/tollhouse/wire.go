@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tollhouse/tollhouse/actors/balance"
 	"github.com/tollhouse/tollhouse/actors/routing"
 	"github.com/tollhouse/tollhouse/adapters"
 	"github.com/tollhouse/tollhouse/analytics/prices"
@@ -32,6 +33,8 @@ func prepare(cfg *config.Config, set *adapters.Set, before *routing.Snapshot) (*
 	p.snapshot, wrong[0] = buildSnapshot(cfg, set, before)
 	if p.catalogue, wrong[1] = prices.Load(cfg.Prices.File); wrong[1] != nil {
 		wrong[1] = fmt.Errorf("prices.file: %w", wrong[1])
+	} else {
+		p.snapshot.Prices = balance.NewPrices(p.catalogue)
 	}
 	if t := cfg.Gateway.TLS; t.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)

@@ -58,7 +58,7 @@ func (c *Config) validate() []error {
 	}
 	for name, p := range c.Pools {
 		k.name("pools."+name, name)
-		k.oneOf("pools."+name+".balance", orDefault(p.Balance, "weighted"), "weighted")
+		k.oneOf("pools."+name+".balance", orDefault(p.Balance, "weighted"), policies...)
 		k.members("pools."+name, p.Members, registries)
 	}
 	consumers, keys := map[string]bool{}, map[string]string{}
@@ -126,12 +126,15 @@ func (k *checker) storage(c *Config) {
 	}
 }
 
+// policies are what endpoints and registries are balanced by.
+var policies = []string{"weighted", "round_robin", "least_busy", "latency", "cost", "affinity"}
+
 func (k *checker) registry(at string, r *Registry, seen map[string]bool) {
 	k.name(at+".name", r.Name)
 	k.check(!seen[r.Name], at+".name", "%q is given twice", r.Name)
 	seen[r.Name] = true
 	k.check(r.Provider != "", at+".provider", "must be given")
-	k.oneOf(at+".balance", orDefault(r.Balance, "weighted"), "round_robin", "weighted", "least_busy")
+	k.oneOf(at+".balance", orDefault(r.Balance, "weighted"), policies...)
 	k.globs(at+".models", r.Models)
 	k.check(len(r.Endpoints) > 0, at+".endpoints", "at least one")
 	k.timeouts(at, r.Timeouts)

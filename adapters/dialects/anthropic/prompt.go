@@ -1,0 +1,10 @@
+package anthropic
+
+import "github.com/tollhouse/tollhouse/adapters"
+
+var prompt = adapters.Prompt{Before: []string{"tools", "system"}, Turns: "messages"}
+
+var _ adapters.Prompted = Dialect{}
+
+// Prompt says where the prompt of a chat stands.
+func (Dialect) Prompt() *adapters.Prompt { return &prompt }
