@@ -137,12 +137,24 @@ func (r *requestActor) place(p picked) {
 	r.leaveQueues()
 	r.placed, r.paid = true, nil
 	r.at = p.at
+	if r.attempts == 0 {
+		r.leftBehind()
+	}
 	s := r.attempt(p)
 	if !r.begun {
 		s.accept = &r.accept
 	}
 	s.hedge = r.hedgeAfter(p)
 	r.next(s)
+}
+
+// leftBehind tells of those of the pool that were not even asked.
+func (r *requestActor) leftBehind() {
+	for _, c := range r.route.Candidates[r.at+1:] {
+		if !c.Fallback {
+			r.consider(events.Considered{Registry: c.Registry.Name, Model: c.SentModel, Reason: events.Behind})
+		}
+	}
 }
 
 // attempt opens an attempt.

@@ -149,8 +149,13 @@ func (f *Forwarder) generation(s *routing.Snapshot) (*generation, error) {
 	return g, nil
 }
 
-// byPrice says whether some policy of a snapshot goes by what requests cost.
+// byPrice says whether something in a snapshot goes by what requests cost.
 func byPrice(s *routing.Snapshot) bool {
+	for _, c := range s.Consumers {
+		if c.Hedge != nil && c.Hedge.MaxCost > 0 {
+			return true
+		}
+	}
 	for _, r := range s.Registries {
 		if balance.ByPrice(r.Balance) {
 			return true

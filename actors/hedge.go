@@ -4,8 +4,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/tollhouse/tollhouse/actors/balance"
 	"github.com/tollhouse/tollhouse/actors/retry"
+	"github.com/tollhouse/tollhouse/actors/routing"
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/events"
 )
 
 // A hedge is a second attempt beside a first that takes longer than nearly all do where it went. Who answers first has the request; the
@@ -50,13 +53,28 @@ func (r *requestActor) hedge() {
 
 func (r *requestActor) nextHedge() {
 	for r.hedging.at++; r.hedging.at < len(r.route.Candidates); r.hedging.at++ {
-		if c := &r.route.Candidates[r.hedging.at]; !c.Fallback {
+		if c := &r.route.Candidates[r.hedging.at]; !c.Fallback && r.affordable(c) {
 			r.ask(r.hedging.at, pick{hedge: true})
 			return
 		}
 	}
 	r.hedges().Return()
 	r.next(step{kind: stepNoHedge})
+}
+
+// affordable says whether a second attempt may cost what it is expected to, there. What nobody knows the price of may not.
+func (r *requestActor) affordable(c *routing.Candidate) bool {
+	most := r.in.Consumer.Hedge.MaxCost
+	if most == 0 {
+		return true
+	}
+	var q balance.Request
+	r.price(&q, c)
+	if q.Price != nil && q.Price.Cost(q.Input, 0, q.Output) <= most {
+		return true
+	}
+	r.consider(events.Considered{Registry: c.Registry.Name, Model: c.SentModel, Reason: events.TooDear})
+	return false
 }
 
 // pickedHedge takes the answer to the question for a second endpoint.

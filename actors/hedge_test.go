@@ -29,21 +29,22 @@ func slowStream(d time.Duration) actortest.Call {
 	}
 }
 
-// hedged is a world whose consumer hedges, and whose first endpoint is known to answer within 100 ms.
+// hedged is a world whose consumer hedges, and whose endpoints are known to answer within 100 ms.
 func hedged(t testing.TB, stream bool, share float64, script ...actortest.Call) *world {
+	t.Helper()
+	return hedgedAt(t, stream, routing.Hedge{Share: share}, nil, script...)
+}
+
+func hedgedAt(t testing.TB, stream bool, hedge routing.Hedge, prices routing.Prices, script ...actortest.Call) *world {
 	t.Helper()
 	usual := slow(100 * time.Millisecond)
 	if stream {
 		usual = slowStream(100 * time.Millisecond)
 	}
 	const known = 40
-	all := make([]actortest.Call, known, known+len(script))
-	for i := range all {
-		all[i] = usual
-	}
-	w := newWorld(t, append(all, script...)...)
-	w.consumer.Hedge = &routing.Hedge{Share: share}
-	w.snapshot.Consumers = []*routing.Consumer{w.consumer}
+	w := newWorld(t, append(slices.Repeat([]actortest.Call{usual}, known), script...)...)
+	w.consumer.Hedge = &hedge
+	w.snapshot.Consumers, w.snapshot.Prices = []*routing.Consumer{w.consumer}, prices
 	f, err := actors.NewForwarder(actors.Options{Snapshot: w.snapshot, Invoker: w.invoker, Recorder: w.recorder})
 	if err != nil {
 		t.Fatal(err)
@@ -230,6 +231,32 @@ func TestAHedgeThatCannotBeKept(t *testing.T) {
 			client.Wait()
 			if c := w.closed(); c.Outcome != events.RequestSuccess || c.WinningAttempt != 1 {
 				t.Errorf("%+v", c)
+			}
+			w.over(t)
+		})
+	}
+}
+
+// prices are one price for everything of a provider; none: nobody knows.
+type prices struct{ known bool }
+
+func (p prices) Price(string, string, uint64, time.Time) (routing.Price, bool) {
+	return routing.Price{Input: 1000, Output: 10_000, Currency: "USD"}, p.known
+}
+
+// A second attempt is not made where it is expected to cost more than it may: 100 tokens in, at most 100 out.
+func TestAHedgeMayCostSoMuch(t *testing.T) {
+	const cost = 100*1000 + 10_000*5 // it is known by then that five are written
+	for _, c := range []struct {
+		most   uint64
+		known  bool
+		hedges bool
+	}{{cost, true, true}, {cost - 1, true, false}, {cost, false, false}, {0, false, true}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := hedgedAt(t, false, routing.Hedge{Share: 1, MaxCost: c.most}, prices{c.known}, slow(time.Second))
+			_, _ = w.read(false)
+			if got := len(w.invoker.Seen) > 41; got != c.hedges {
+				t.Errorf("at most %d, known %v: hedged %v", c.most, c.known, got)
 			}
 			w.over(t)
 		})

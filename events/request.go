@@ -63,6 +63,7 @@ const (
 	OtherFormat  Reason = "other_format"     // it speaks another API format only
 	NotTriggered Reason = "not_triggered"    // a fallback that is for another kind of failure
 	NoRetryLeft  Reason = "no_retry_left"    // the registry's share of retries is used up
+	TooDear      Reason = "too_dear"         // for a hedge: it is expected to cost more than one may
 	NotTheOwner  Reason = "not_the_owner"    // another endpoint keeps the answer on which the request builds
 )
 

@@ -66,7 +66,8 @@ type RetryPolicy struct {
 
 // Hedge lets a second attempt run beside a first that takes longer than 95 of 100 do where it went.
 type Hedge struct {
-	Share float64 // of the consumer's requests, at most
+	Share   float64 // of the consumer's requests, at most
+	MaxCost uint64  // that a second attempt may be expected to cost, in 10⁻¹² of the currency; 0: any
 }
 
 // Trigger names what is retried.

@@ -144,7 +144,7 @@ func addConsumer(s *routing.Snapshot, c *config.Consumer) error {
 	}
 	consumer.Retry.On = triggers(c.Retry.On)
 	if c.Hedge != nil {
-		consumer.Hedge = &routing.Hedge{Share: c.Hedge.Share}
+		consumer.Hedge = &routing.Hedge{Share: c.Hedge.Share, MaxCost: uint64(c.Hedge.MaxCost)}
 	}
 	if c.Pool.Name != "" {
 		consumer.Pool = s.Pools[c.Pool.Name]

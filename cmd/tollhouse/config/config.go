@@ -216,7 +216,26 @@ type Retry struct {
 
 // Hedge lets a second attempt run beside one that takes long; absent: never.
 type Hedge struct {
-	Share float64 `yaml:"share"`
+	Share   float64 `yaml:"share"`
+	MaxCost Amount  `yaml:"max_cost"`
+}
+
+// Amount is of money, in 10⁻¹² of the currency, read as a decimal: "0.02".
+type Amount uint64
+
+// UnmarshalYAML reads it.
+func (a *Amount) UnmarshalYAML(text []byte) error {
+	whole, places, _ := strings.Cut(scalar(text), ".")
+	const most = 12
+	if len(places) > most || len(whole)+len(places) == 0 {
+		return fmt.Errorf("wants an amount such as 0.02, with at most %d places", most)
+	}
+	n, err := strconv.ParseUint(whole+places+strings.Repeat("0", most-len(places)), 10, 64)
+	if err != nil {
+		return fmt.Errorf("wants an amount such as 0.02, with at most %d places", most)
+	}
+	*a = Amount(n)
+	return nil
 }
 
 // Secret is a value that prints as [secret].

@@ -118,3 +118,18 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("a: &x 1\nb: *x"))
 	f.Fuzz(func(_ *testing.T, text []byte) { _, _ = Parse(text, getenv) })
 }
+
+func TestAnAmountIsExact(t *testing.T) {
+	for text, want := range map[string]Amount{"0.02": 20_000_000_000, `"1"`: 1_000_000_000_000, "0.000000000001": 1, ".5": 500_000_000_000} {
+		var a Amount
+		if err := a.UnmarshalYAML([]byte(text)); err != nil || a != want {
+			t.Errorf("%s: %d, %v", text, a, err)
+		}
+	}
+	for _, text := range []string{"", ".", "-1", "1e3", "0.0000000000001", "99999999"} {
+		var a Amount
+		if err := a.UnmarshalYAML([]byte(text)); err == nil {
+			t.Errorf("%s is %d", text, a)
+		}
+	}
+}
