@@ -51,6 +51,7 @@ func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResul
 			e := w.attempt(s)
 			e.trace, w.trace = w.trace, nil
 			if e.err == nil && e.resp != nil && e.resp.Stream != nil {
+				w.opened(s, e)
 				return w.streaming(e, s.target.Registry, s.start), nil
 			}
 			f.system.Root.Send(w.pid, e)

@@ -24,6 +24,7 @@ type generation struct {
 	balancers map[*adapters.Registry]*actor.PID
 	status    map[*adapters.Registry][]*atomic.Pointer[health.Status] // what the endpoints publish
 	priced    bool                                                    // some policy goes by what requests cost
+	paced     bool                                                    // some policy goes by how long they take
 	turns     turns
 	live      atomic.Int64 // requests that are routed by it
 }
@@ -125,7 +126,8 @@ func (f *Forwarder) generation(s *routing.Snapshot) (*generation, error) {
 	}
 	g := &generation{
 		snapshot: s, balancers: make(map[*adapters.Registry]*actor.PID, len(s.Registries)),
-		status: make(map[*adapters.Registry][]*atomic.Pointer[health.Status], len(s.Registries)), priced: byPrice(s),
+		status: make(map[*adapters.Registry][]*atomic.Pointer[health.Status], len(s.Registries)),
+		priced: balances(s, balance.ByPrice), paced: balances(s, balance.ByTime),
 	}
 	f.generations[s] = g
 	for _, name := range slices.Sorted(maps.Keys(s.Registries)) {
@@ -142,15 +144,15 @@ func (f *Forwarder) generation(s *routing.Snapshot) (*generation, error) {
 	return g, nil
 }
 
-// byPrice says whether some policy of a snapshot goes by what requests cost.
-func byPrice(s *routing.Snapshot) bool {
+// balances says whether some policy of a snapshot is of a kind.
+func balances(s *routing.Snapshot, is func(policy string) bool) bool {
 	for _, r := range s.Registries {
-		if balance.ByPrice(r.Balance) {
+		if is(r.Balance) {
 			return true
 		}
 	}
 	for _, p := range s.Pools {
-		if balance.ByPrice(p.Balance) {
+		if is(p.Balance) {
 			return true
 		}
 	}

@@ -17,6 +17,7 @@ import (
 //
 //	pick    → a permit, given to the request; or back to the balancer, without this endpoint
 //	release → the permit is back, with what came of the attempt
+//	opened  → how long a stream took to begin is noted
 //	readAnew → a credential that was refused is tried again
 type providerActor struct {
 	endpoint *adapters.Endpoint
@@ -75,6 +76,10 @@ func (p *providerActor) Receive(c actor.Context) {
 				"registry", p.registry, "endpoint", p.endpoint.Name)
 		}
 		p.publish()
+	case opened:
+		if p.state.Opened(p.now(), m.model, m.after) {
+			p.publish()
+		}
 	case readAnew:
 		p.state.Readmit()
 		p.publish()

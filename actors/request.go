@@ -67,9 +67,11 @@ type step struct {
 	target *adapters.Target // attempt
 	start  *events.Start
 	accept *events.Accept // with the first attempt
-	wait   time.Duration
-	end    *ended // over: what is relayed, nil where err says it all
-	err    error
+	// provider is the endpoint's actor, which is told when a stream has begun
+	provider *actor.PID
+	wait     time.Duration
+	end      *ended // over: what is relayed, nil where err says it all
+	err      error
 }
 
 type stepKind uint8
@@ -92,6 +94,7 @@ type (
 		sentModel    string
 		attempt      uint16
 		disconnected bool // the client hung up and the upstream was read on
+		paced        bool // its endpoint knows already how long it took
 		trace        AttemptTrace
 	}
 )
@@ -191,7 +194,7 @@ func (r *requestActor) picked(p picked) {
 		EstimatedInputTokens: r.in.Request.EstimateInputTokens(), OutputLimit: r.in.Request.OutputLimit,
 		StartedAt: r.f.o.Now(),
 	}
-	s := step{kind: stepAttempt, target: r.target, start: r.start}
+	s := step{kind: stepAttempt, target: r.target, start: r.start, provider: p.provider}
 	if !r.begun {
 		s.accept = &r.accept
 	}
