@@ -57,8 +57,10 @@ func (p *Pool) rank(all []Candidate, requestID string, views Views) {
 	if p == nil || views == nil || !slices.Contains([]string{roundRobin, leastBusy, latency, cost, sticky}, p.Balance) {
 		return
 	}
-	if key := views.Key(); p.Balance == sticky && key != 0 {
-		byDraw(all, func(c *Candidate) uint64 { return affinity.Draw(key, affinity.Member(c.Registry.Name)) })
+	if p.Balance == sticky {
+		if key := views.Key(); key != 0 {
+			byDraw(all, func(c *Candidate) uint64 { return affinity.Draw(key, affinity.Member(c.Registry.Name)) })
+		}
 	}
 	look := make([]ranked, len(all))
 	available := 0
