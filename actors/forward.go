@@ -51,6 +51,7 @@ func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResul
 		case stepAttempt:
 			l := w.attempt(s)
 			if l.e.err == nil && l.e.resp != nil && l.e.resp.Stream != nil {
+				w.opened(l.s, l.e)
 				return w.streaming(l.e, l.s.target.Registry, l.s.start), nil
 			}
 			w.tell(l.e)

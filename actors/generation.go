@@ -27,6 +27,7 @@ type generation struct {
 	registries map[*adapters.Registry]*registryActors
 	hedges     map[*routing.Consumer]*retry.Share // of those that hedge
 	priced     bool                               // some policy goes by what requests cost
+	paced      bool                               // something goes by how long they take
 	turns      turns
 	live       atomic.Int64 // requests that are routed by it
 }
@@ -128,11 +129,15 @@ func (f *Forwarder) generation(s *routing.Snapshot) (*generation, error) {
 	if g := f.generations[s]; g != nil {
 		return g, nil
 	}
-	g := &generation{snapshot: s, registries: make(map[*adapters.Registry]*registryActors, len(s.Registries)), hedges: map[*routing.Consumer]*retry.Share{}, priced: byPrice(s)}
+	g := &generation{
+		snapshot: s, registries: make(map[*adapters.Registry]*registryActors, len(s.Registries)),
+		hedges: map[*routing.Consumer]*retry.Share{}, priced: balances(s, balance.ByPrice), paced: balances(s, balance.ByTime),
+	}
 	f.generations[s] = g
 	for _, c := range s.Consumers {
 		if c.Hedge != nil {
 			g.hedges[c] = retry.NewHedges(c.Hedge.Share, f.o.Now())
+			g.paced, g.priced = true, g.priced || c.Hedge.MaxCost > 0
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Registries)) {
@@ -149,20 +154,15 @@ func (f *Forwarder) generation(s *routing.Snapshot) (*generation, error) {
 	return g, nil
 }
 
-// byPrice says whether something in a snapshot goes by what requests cost.
-func byPrice(s *routing.Snapshot) bool {
-	for _, c := range s.Consumers {
-		if c.Hedge != nil && c.Hedge.MaxCost > 0 {
-			return true
-		}
-	}
+// balances says whether some policy of a snapshot is of a kind.
+func balances(s *routing.Snapshot, is func(policy string) bool) bool {
 	for _, r := range s.Registries {
-		if balance.ByPrice(r.Balance) {
+		if is(r.Balance) {
 			return true
 		}
 	}
 	for _, p := range s.Pools {
-		if balance.ByPrice(p.Balance) {
+		if is(p.Balance) {
 			return true
 		}
 	}

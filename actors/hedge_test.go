@@ -237,10 +237,10 @@ func TestAHedgeThatCannotBeKept(t *testing.T) {
 	}
 }
 
-// prices are one price for everything of a provider; none: nobody knows.
-type prices struct{ known bool }
+// onePrice is one price for everything, or none that anybody knows.
+type onePrice struct{ known bool }
 
-func (p prices) Price(string, string, uint64, time.Time) (routing.Price, bool) {
+func (p onePrice) Price(string, string, uint64, time.Time) (routing.Price, bool) {
 	return routing.Price{Input: 1000, Output: 10_000, Currency: "USD"}, p.known
 }
 
@@ -253,7 +253,7 @@ func TestAHedgeMayCostSoMuch(t *testing.T) {
 		hedges bool
 	}{{cost, true, true}, {cost - 1, true, false}, {cost, false, false}, {0, false, true}} {
 		synctest.Test(t, func(t *testing.T) {
-			w := hedgedAt(t, false, routing.Hedge{Share: 1, MaxCost: c.most}, prices{c.known}, slow(time.Second))
+			w := hedgedAt(t, false, routing.Hedge{Share: 1, MaxCost: c.most}, onePrice{c.known}, slow(time.Second))
 			_, _ = w.read(false)
 			if got := len(w.invoker.Seen) > 41; got != c.hedges {
 				t.Errorf("at most %d, known %v: hedged %v", c.most, c.known, got)

@@ -18,6 +18,7 @@ import (
 //
 //	pick           → a permit, given to the request; or back to the balancer, without this endpoint
 //	release        → the permit is back, with what came of the attempt
+//	opened         → how long a stream took to begin is noted
 //	readAnew       → a credential that was refused is tried again
 //	watch, unwatch → a balancer in whose queue somebody waits is told when a permit may be free
 type providerActor struct {
@@ -113,6 +114,10 @@ func (p *providerActor) Receive(c actor.Context) {
 		}
 		p.publish()
 		p.freed(c)
+	case opened:
+		if p.state.Opened(p.now(), m.model, m.after) {
+			p.publish()
+		}
 	case readAnew:
 		p.state.Readmit()
 		p.publish()

@@ -75,10 +75,12 @@ type step struct {
 	start  *events.Start
 	accept *events.Accept // with the first attempt
 	hedge  time.Duration  // after which another may run beside it; 0: never
-	wait   time.Duration
-	n      int    // which wait
-	end    *ended // over: what is relayed, nil where err says it all
-	err    error
+	// provider is the endpoint's actor, which is told when a stream has begun
+	provider *actor.PID
+	wait     time.Duration
+	n        int    // which wait
+	end      *ended // over: what is relayed, nil where err says it all
+	err      error
 }
 
 type stepKind uint8
@@ -107,6 +109,7 @@ type (
 		attempts     uint16        // of the request, as far as it is
 		disconnected bool          // the client hung up and the upstream was read on
 		retryAfter   time.Duration // what the client is told; 0: what the provider said
+		paced        bool          // its endpoint knows already how long it took
 		trace        AttemptTrace
 	}
 )

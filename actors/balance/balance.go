@@ -92,8 +92,11 @@ func New(name string, endpoints []*adapters.Endpoint) Policy {
 	return nil
 }
 
-// ByPrefix says whether a policy asks for the request's key, and ByPrice whether for its price.
+// ByPrefix says whether a policy asks for the request's key.
 func ByPrefix(policy string) bool { return policy == Affinity || policy == Cost }
+
+// ByTime says whether a policy asks how long endpoints take.
+func ByTime(policy string) bool { return policy == Latency }
 
 // ByPrice says whether a policy asks what the request costs.
 func ByPrice(policy string) bool { return policy == Cost }

@@ -108,6 +108,16 @@ func (e *Endpoint) Slow(name string, streamed bool) time.Duration {
 	return p.spread(streamed).slow()
 }
 
+// Opened is told that a stream has begun, before it ends and its permit comes back. It reports whether that must be published: of a model
+// that was known readers see it at once.
+func (e *Endpoint) Opened(now time.Time, model string, after time.Duration) (publish bool) {
+	publish = e.paces[model] == nil
+	p := e.pace(now, model)
+	p.streamed.sample(now, after)
+	p.streams.add(after)
+	return publish
+}
+
 // pace returns that of one model, which is made where there is none. The map itself is never changed: readers have it.
 func (e *Endpoint) pace(now time.Time, name string) *pace {
 	p := e.paces[name]

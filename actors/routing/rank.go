@@ -57,8 +57,10 @@ func (p *Pool) rank(all []Candidate, requestID string, views Views) {
 	if p == nil || views == nil || !slices.Contains([]string{roundRobin, leastBusy, latency, cost, sticky}, p.Balance) {
 		return
 	}
-	if key := views.Key(); p.Balance == sticky && key != 0 {
-		byDraw(all, func(c *Candidate) uint64 { return affinity.Draw(key, affinity.Member(c.Registry.Name)) })
+	if p.Balance == sticky {
+		if key := views.Key(); key != 0 {
+			byDraw(all, func(c *Candidate) uint64 { return affinity.Draw(key, affinity.Member(c.Registry.Name)) })
+		}
 	}
 	look := make([]ranked, len(all))
 	available := 0
@@ -121,14 +123,13 @@ func compareWaits(look []ranked) {
 	}
 }
 
-// compareCosts takes what is cheapest. Behind stand those whose price is not known, or in another currency than the first that is: there
-// is no rate of exchange here. Costs are compared as they are, exactly; places in their order stand for them.
+// compareCosts takes what is cheapest. Behind stand those whose price is not known, or in another currency: there is no rate of exchange
+// here, so one goes first, by its name. Costs are compared as they are, exactly; places in their order stand for them.
 func compareCosts(look []ranked) {
-	currency := ""
+	currency, any := "", false
 	for _, r := range look {
-		if r.Priced && r.class != unavailable {
-			currency = r.Currency
-			break
+		if r.Priced && r.class != unavailable && (!any || r.Currency < currency) {
+			currency, any = r.Currency, true
 		}
 	}
 	var amounts []uint64
