@@ -180,7 +180,7 @@ func (r *requestActor) attempt(p picked) step {
 		r.tries = r.room[:0]
 	}
 	r.tries = append(r.tries, t)
-	return step{kind: stepAttempt, target: t.target, start: t.start, provider: p.provider}
+	return step{kind: stepAttempt, target: t.target, start: t.start, provider: p.provider, permit: p.permit}
 }
 
 // nextRound goes back to where it failed, after a pause, or waits for a permit, while the budget holds.

@@ -70,7 +70,7 @@ func (r *requestActor) learn(t *try, s *events.AttemptSettled) {
 // waited is how long an attempt took, for the endpoint's pace. Counting tokens is no work for a model, and would make it look fast.
 func (r *requestActor) waited(e *ended, s *events.AttemptSettled) health.Waited {
 	w := health.Waited{Streamed: s.Stream}
-	if op := r.in.Request.Operation; e.paced || op == adapters.OperationCountTokens || op == adapters.OperationStored {
+	if op := r.in.Request.Operation; e.opened || op == adapters.OperationCountTokens || op == adapters.OperationStored {
 		return w
 	}
 	answered := s.Outcome == events.AttemptSuccess || e.committed
@@ -85,16 +85,17 @@ func (r *requestActor) waited(e *ended, s *events.AttemptSettled) health.Waited 
 	return w
 }
 
-// opened is told to an endpoint whose stream has begun, where some policy goes by time: until it ends is too late to know.
+// opened is told to an endpoint whose stream has begun, where a breaker waits for that, or something goes by time: until it ends is too
+// late to know.
 type opened struct {
-	model string
-	after time.Duration
+	permit health.Permit
+	after  time.Duration
 }
 
 func (w *forward) opened(s step, e *ended) {
-	if at := e.resp.FirstByteAt; w.gen.paced && !at.IsZero() {
-		e.paced = true
-		w.f.system.Root.Send(s.provider, opened{s.start.SentModel, at.Sub(s.start.StartedAt)})
+	if at := e.resp.FirstByteAt; (w.gen.paced || s.permit.Probes()) && !at.IsZero() {
+		e.opened = true
+		w.f.system.Root.Send(s.provider, opened{s.permit, at.Sub(s.start.StartedAt)})
 	}
 }
 

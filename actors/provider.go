@@ -115,8 +115,9 @@ func (p *providerActor) Receive(c actor.Context) {
 		p.publish()
 		p.freed(c)
 	case opened:
-		if p.state.Opened(p.now(), m.model, m.after) {
+		if p.state.Opened(p.now(), m.permit, m.after) {
 			p.publish()
+			p.freed(c)
 		}
 	case readAnew:
 		p.state.Readmit()

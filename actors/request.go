@@ -75,8 +75,9 @@ type step struct {
 	start  *events.Start
 	accept *events.Accept // with the first attempt
 	hedge  time.Duration  // after which another may run beside it; 0: never
-	// provider is the endpoint's actor, which is told when a stream has begun
+	// The endpoint's actor, which is told when a stream has begun, and its permit.
 	provider *actor.PID
+	permit   health.Permit
 	wait     time.Duration
 	n        int    // which wait
 	end      *ended // over: what is relayed, nil where err says it all
@@ -109,7 +110,7 @@ type (
 		attempts     uint16        // of the request, as far as it is
 		disconnected bool          // the client hung up and the upstream was read on
 		retryAfter   time.Duration // what the client is told; 0: what the provider said
-		paced        bool          // its endpoint knows already how long it took
+		opened       bool          // its endpoint knows already that it began, and how long that took
 		trace        AttemptTrace
 	}
 )

@@ -26,6 +26,9 @@ func (r *requestActor) settle(t *try, e, relay *ended, verdict *adapters.Error) 
 	if settled.Outcome == events.AttemptSuccess {
 		r.gen.registries[t.target.Registry].retries.Earn()
 	}
+	if e.opened {
+		t.permit = t.permit.Decided()
+	}
 	r.release(t, health.Report{
 		Held: settled.Outcome == events.AttemptRetryable, Cancelled: settled.Outcome == events.AttemptCancelled || r.ourFault(e),
 		Class: settled.ErrorClass, RetryAfter: e.resp.RetryAfter, Limits: e.resp.Limits,

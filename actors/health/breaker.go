@@ -59,6 +59,13 @@ func (b *breaker) succeeded(now time.Time, probe bool) {
 	}
 }
 
+// decided is told of a probe that it has succeeded, before its permit comes back.
+func (b *breaker) decided(now time.Time, probe bool) {
+	if probe {
+		b.succeeded(now, true)
+	}
+}
+
 func (b *breaker) failed(now time.Time, probe bool) {
 	switch {
 	case probe:

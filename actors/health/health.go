@@ -39,6 +39,12 @@ type Permit struct {
 	probesWhole, probesModel bool
 }
 
+// Probes says whether a breaker waits for what comes of the attempt.
+func (p Permit) Probes() bool { return p.probesWhole || p.probesModel }
+
+// Decided is the permit of a probe that has been decided.
+func (p Permit) Decided() Permit { return Permit{model: p.model} }
+
 // Acquire takes a permit for a model, if there is one.
 func (e *Endpoint) Acquire(now time.Time, name string) (p Permit, ok bool) {
 	s := Status{InFlight: e.inFlight, Full: e.Full(), Out: e.out, whole: e.whole.gate()}

@@ -285,3 +285,27 @@ func TestRandomLives(t *testing.T) {
 		}
 	}
 }
+
+// A probe that is a stream has succeeded when it begins: what becomes of it much later is an attempt like any other's.
+func TestAStreamThatProbesDecidesWhenItBegins(t *testing.T) {
+	w := newWorld(t, 0)
+	for range inARow {
+		w.attempt("m", lost)
+	}
+	w.wants("m", Open, firstOpen)
+	p, ok := w.after(firstOpen).Acquire(w.now, "m")
+	if !ok || !p.Probes() {
+		t.Fatal("no probe")
+	}
+	w.wants("m", Probing, 0)
+	if !w.Opened(w.now, p, time.Second) {
+		t.Error("nobody is told that it works again")
+	}
+	w.wants("m", "", 0)
+	p = p.Decided()
+	w.Release(w.after(time.Hour).now, p, bad) // it broke off
+	w.wants("m", "", 0)
+	if w.Opened(w.now, p, time.Second) || w.Status().InFlight != 0 {
+		t.Error("decided twice")
+	}
+}

@@ -108,13 +108,19 @@ func (e *Endpoint) Slow(name string, streamed bool) time.Duration {
 	return p.spread(streamed).slow()
 }
 
-// Opened is told that a stream has begun, before it ends and its permit comes back. It reports whether that must be published: of a model
-// that was known readers see it at once.
-func (e *Endpoint) Opened(now time.Time, model string, after time.Duration) (publish bool) {
-	publish = e.paces[model] == nil
-	p := e.pace(now, model)
+// Opened is told that a stream has begun, long before it ends and its permit comes back: that it works is known now. It reports whether
+// that must be published: of a model that was known readers see it at once.
+func (e *Endpoint) Opened(now time.Time, permit Permit, after time.Duration) (publish bool) {
+	publish = e.paces[permit.model] == nil || permit.Probes()
+	p := e.pace(now, permit.model)
 	p.streamed.sample(now, after)
 	p.streams.add(after)
+	if permit.Probes() {
+		m := e.model(now, permit.model)
+		e.whole.decided(now, permit.probesWhole)
+		m.decided(now, permit.probesModel)
+		e.tell(now, permit.model, m)
+	}
 	return publish
 }
 
