@@ -2,11 +2,14 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -125,26 +128,29 @@ func (j *Journal) rotate() {
 	j.carry()
 }
 
-// carry re-appends what is still open and stands in a segment long behind, so that the segment can go. j.mu is held.
+// carry re-appends what is still open and stands in a segment long behind, so that the segment can go: the oldest first, and no more than
+// half a segment, since the rest is for what has to be written. What is left the next segment takes. j.mu is held.
 func (j *Journal) carry() {
 	if len(j.segments) < 3 {
 		return
 	}
 	oldest := j.segments[len(j.segments)-3].order
+	var behind []*openRequest
 	for _, r := range j.open {
-		if r.home.order > oldest {
-			continue
+		if r.home.order <= oldest {
+			behind = append(behind, r)
 		}
-		payload, err := json.Marshal(r.carried())
-		if err != nil {
-			j.o.Logger.Error("carry", "err", err)
-			continue
-		}
-		if j.cur == nil || j.cur.off+int64(frameSize(len(payload))) > j.cur.size {
-			return // the next segment takes it
+	}
+	slices.SortFunc(behind, func(a, b *openRequest) int { return cmp.Compare(a.home.order, b.home.order) })
+	rec := getRecord(typeCarry)
+	defer rec.release()
+	for _, r := range behind {
+		rec.buf = r.appendCarry(rec.buf[:0])
+		if j.cur.off+int64(frameSize(len(rec.buf))) > j.cur.size/2 || !j.hasRoom(len(rec.buf)) {
+			return
 		}
 		j.lsn++
-		j.file(typeCarry, 0, j.lsn, payload)
+		j.file(rec.kind, rec.flags, j.lsn, rec.buf)
 		j.leave(r)
 		j.enter(r)
 	}
@@ -165,7 +171,7 @@ func (j *Journal) leave(r *openRequest) {
 	r.home.until = max(r.home.until, j.lsn)
 }
 
-// carried is an open request as a carry record holds it.
+// carried is an open request as a carry record holds it; appendCarry writes it.
 type carried struct {
 	Accept   events.Accept         `json:"accept"`
 	Attempts uint16                `json:"attempts"`
@@ -175,12 +181,19 @@ type carried struct {
 	Status   uint16                `json:"status,omitempty"`
 }
 
-func (r *openRequest) carried() carried {
-	c := carried{Accept: r.accept, Attempts: r.attempts, Start: r.start, Last: r.last, Status: r.status}
-	if r.note != nil {
-		c.Note = r.note.AppendJSON(nil)
+// appendCarry appends an open request. By hand, since it happens to thousands of them under the lock.
+func (r *openRequest) appendCarry(dst []byte) []byte {
+	dst = r.accept.AppendJSON(append(dst, `{"accept":`...))
+	dst = strconv.AppendUint(append(dst, `,"attempts":`...), uint64(r.attempts), 10)
+	if r.start != nil {
+		dst = r.start.AppendJSON(append(dst, `,"start":`...))
 	}
-	return c
+	if r.note != nil {
+		dst = r.note.AppendJSON(append(dst, `,"note":`...))
+	}
+	dst = append(append(dst, `,"last":"`...), r.last...)
+	dst = strconv.AppendUint(append(dst, `","status":`...), uint64(r.status), 10)
+	return append(dst, '}')
 }
 
 // used is how many bytes the segments take, less what is free in the last. j.mu is held.
@@ -194,6 +207,15 @@ func (j *Journal) used() int64 {
 
 // room is what they may take: one segment is always the spare, and as much again may stand empty at segments' ends.
 func (j *Journal) room() int64 { return j.o.MaxBytes - 2*j.o.SegmentBytes }
+
+// roomFor is what is reserved where an acceptance has so many bytes: a settlement or a closing repeats it, and has up to 16 KiB of its own
+// (names, usage, candidates).
+func roomFor(accept int) int64 { return reservePerAttempt + max(int64(accept-acceptWithin), 0) }
+
+// hasRoom says whether there is room for what need not be written, beside all that is reserved. j.mu is held.
+func (j *Journal) hasRoom(n int) bool {
+	return j.used()+j.reserved+int64(frameSize(n)) <= j.room() || j.o.broken.reserveNothing
+}
 
 // admit says whether new work can be accounted for to its end. j.mu is held.
 func (j *Journal) admit(need int64) error {

@@ -64,7 +64,8 @@ type rules struct{ publishUnsynced, ticketWithoutWrite, reserveNothing, settleTw
 
 // Limits that are not configured.
 const (
-	reservePerAttempt = 32 << 10 // settle, close, notes and carry of one open attempt
+	reservePerAttempt = 32 << 10 // for the settlement of an attempt, and again for the closing of a request
+	acceptWithin      = 8 << 10  // of that; a larger acceptance, which each of them repeats, has more reserved
 	maxLag            = time.Second
 	writeEvery        = time.Millisecond
 	notesEvery        = 10 * time.Millisecond // for notes alone, which refine an estimate
@@ -185,6 +186,7 @@ type openRequest struct {
 	closed   bool     // only settlements are missing
 	owed     []owed   // attempts before start whose settlements a power loss has taken
 	home     *segment // the oldest segment it needs
+	room     int64    // that is reserved for its closing, and again for the settlement of each open attempt
 }
 
 // owed is an attempt that was followed by more, and whose settlement is in no record.
@@ -230,20 +232,21 @@ func Open(o Options) (*Journal, error) {
 func (j *Journal) Begin(ctx context.Context, a *events.Accept, s *events.Start) (events.Ticket, error) {
 	rec := getRecord(typeBegin)
 	rec.buf = appendPart(rec.buf, a.AppendJSON)
+	room := roomFor(len(rec.buf))
 	rec.buf = appendPart(rec.buf, s.AppendJSON)
 	defer rec.release()
 
 	j.mu.Lock()
-	if err := j.admit(2 * reservePerAttempt); err != nil {
+	if err := j.admit(2*room + int64(len(rec.buf))); err != nil {
 		j.mu.Unlock()
 		return j.unaccounted(s, err)
 	}
 	lsn := j.append(rec)
 	start := *s
-	r := &openRequest{accept: *a, attempts: 1, start: &start}
+	r := &openRequest{accept: *a, attempts: 1, start: &start, room: room}
 	j.enter(r)
 	j.open[a.RequestID] = r
-	j.reserved += 2 * reservePerAttempt
+	j.reserved += 2 * room
 	j.counters.Accepted++
 	j.counters.Started++
 	j.mu.Unlock()
@@ -267,14 +270,14 @@ func (j *Journal) Start(ctx context.Context, s *events.Start) (events.Ticket, er
 		j.mu.Unlock()
 		return &ticket{}, nil // a request that runs without records
 	}
-	if err := j.admit(reservePerAttempt); err != nil {
+	if err := j.admit(r.room + int64(len(rec.buf))); err != nil {
 		j.mu.Unlock()
 		return nil, fmt.Errorf("%w: %w", events.ErrNotStarted, err)
 	}
 	lsn := j.append(rec)
 	start := *s
 	r.start, r.note, r.attempts = &start, nil, max(r.attempts, s.Attempt)
-	j.reserved += reservePerAttempt
+	j.reserved += r.room
 	j.counters.Started++
 	j.mu.Unlock()
 	if err := j.await(ctx, lsn); err != nil {
@@ -315,7 +318,7 @@ func (j *Journal) Refuse(a *events.Accept, c *events.RequestClosed) error {
 	defer rec.release()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.admit(0); err != nil {
+	if err := j.admit(int64(len(rec.buf))); err != nil {
 		return err
 	}
 	j.publish(rec)
@@ -324,7 +327,7 @@ func (j *Journal) Refuse(a *events.Accept, c *events.RequestClosed) error {
 	return nil
 }
 
-// Note keeps the progress of a running attempt.
+// Note keeps the progress of a running attempt, where there is room that is not reserved: it only makes an estimate better.
 func (j *Journal) Note(n *events.Note) {
 	rec := getRecord(typeNote)
 	rec.buf = n.AppendJSON(rec.buf)
@@ -332,7 +335,7 @@ func (j *Journal) Note(n *events.Note) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	r := j.open[n.RequestID]
-	if r == nil || r.start == nil || r.start.Attempt != n.Attempt || j.failure != nil {
+	if r == nil || r.start == nil || r.start.Attempt != n.Attempt || j.failure != nil || !j.hasRoom(len(rec.buf)) {
 		return
 	}
 	note := *n
@@ -379,7 +382,7 @@ func (j *Journal) settled(rec encoded, e *events.AttemptSettled) {
 	}
 	if r != nil {
 		r.start, r.note, r.last, r.status = nil, nil, e.Outcome, e.Status
-		j.reserved -= reservePerAttempt
+		j.reserved -= r.room
 	}
 	j.publish(rec)
 	j.counters.Settled++
@@ -400,7 +403,7 @@ func (j *Journal) closed(rec encoded, c *events.RequestClosed) {
 		return
 	}
 	delete(j.open, c.RequestID)
-	j.reserved -= reservePerAttempt
+	j.reserved -= r.room
 	j.publish(rec)
 	j.leave(r)
 	j.counters.Closed++
