@@ -47,6 +47,7 @@ type requestActor struct {
 	someCome  bool          // one will be available
 	budget    retry.Budget
 	attempts  uint16
+	looked    []events.Considered // who was, for which attempt, and what became of it
 	target    *adapters.Target
 	start     *events.Start
 	provider  *actor.PID // whose permit is held; nil: none
@@ -143,6 +144,9 @@ func (r *requestActor) begin() {
 	if err == nil && req.PreviousResponse != "" {
 		err = r.toOwner()
 	}
+	for _, p := range r.route.Passed {
+		r.looked = events.AddConsidered(r.looked, events.Considered{Attempt: 1, Registry: p.Registry, Model: p.Model, Reason: p.Reason})
+	}
 	if err != nil {
 		r.refuse(err)
 		return
@@ -180,12 +184,15 @@ func (r *requestActor) picked(p picked) {
 	r.provider, r.permit = p.provider, p.permit
 	r.tried = append(r.tried, p.endpoint)
 	r.attempts++
+	r.looked = events.AddConsidered(r.looked, events.Considered{
+		Attempt: r.attempts, Registry: candidate.Registry.Name, Endpoint: p.endpoint.Name, Model: candidate.SentModel, Reason: events.Chosen,
+	})
 	r.target = &adapters.Target{
 		Registry: candidate.Registry, Endpoint: p.endpoint, SentModel: candidate.SentModel, Attempt: r.attempts,
 	}
 	r.start = &events.Start{
 		RequestID: r.in.Request.ID, Attempt: r.attempts, Provider: candidate.Registry.Provider.Name(),
-		Registry: candidate.Registry.Name, Endpoint: p.endpoint.Name, SentModel: candidate.SentModel,
+		Registry: candidate.Registry.Name, Endpoint: p.endpoint.Name, SentModel: bounded(candidate.SentModel),
 		EstimatedInputTokens: r.in.Request.EstimateInputTokens(), OutputLimit: r.in.Request.OutputLimit,
 		StartedAt: r.f.o.Now(),
 	}

@@ -99,6 +99,7 @@ func (r *requestActor) closing(e *ended, verdict *adapters.Error) *events.Reques
 		Accept: r.accept, Status: uint16(e.resp.StatusCode), Outcome: events.RequestFailed, Attempts: r.attempts,
 		FinishReason: e.resp.FinishReason, ClosedAt: r.f.o.Now(), GatewayOverheadUS: uint64(max(r.overhead, 0) / time.Microsecond),
 		ClientDisconnected: e.disconnected || errors.Is(e.err, adapters.ErrClientGone),
+		Considered:         r.looked,
 	}
 	if verdict != nil {
 		c.ErrorCode = string(verdict.Code)

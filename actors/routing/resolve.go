@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/events"
 )
 
 // What resolving can find wrong; each comes inside an *adapters.Error that the client is shown.
@@ -27,9 +28,10 @@ type Candidate struct {
 	Endpoint *adapters.Endpoint
 }
 
-// Passed is a registry that was passed over, and why.
+// Passed is a registry that was passed over, the model that it would have been sent, and why.
 type Passed struct {
-	Registry, Reason string
+	Registry, Model string
+	Reason          events.Reason
 }
 
 // Route is what a model reference comes to.
@@ -78,21 +80,19 @@ func (r *Route) add(reg *adapters.Registry, model string, dialect adapters.Diale
 	switch {
 	case slices.ContainsFunc(r.Candidates, func(c Candidate) bool { return c.Registry == reg && c.SentModel == sent }):
 	case len(reg.Models) > 0 && !matchAny(reg.Models, model):
-		r.Passed = append(r.Passed, Passed{reg.Name, "does not serve " + model})
+		r.Passed = append(r.Passed, Passed{reg.Name, sent, events.NotServed})
 	case !adapters.Reaches(dialect, reg.Provider, op, sent):
-		r.Passed = append(r.Passed, Passed{reg.Name, speaksAnother})
+		r.Passed = append(r.Passed, Passed{reg.Name, sent, events.OtherFormat})
 	default:
 		r.Candidates = append(r.Candidates, Candidate{Registry: reg, SentModel: sent, Fallback: fallback})
 	}
 }
 
-const speaksAnother = "speaks another API format only"
-
 // none says why no registry is left: what the client asked for does not exist here, or not in its dialect.
 func (r *Route) none(target target) error {
 	serves := false
 	for _, p := range r.Passed {
-		serves = serves || p.Reason == speaksAnother
+		serves = serves || p.Reason == events.OtherFormat
 	}
 	switch {
 	case len(target.members)+len(target.fallback) == 0:
