@@ -28,10 +28,11 @@ type Candidate struct {
 	Endpoint *adapters.Endpoint
 }
 
-// Passed is a registry that was passed over, the model that it would have been sent, and why.
+// Passed is a registry that was passed over, and why.
 type Passed struct {
-	Registry, Model string
-	Reason          events.Reason
+	Registry string
+	Model    string // as it would have been sent; empty where the registry does not serve it
+	Reason   events.Reason
 }
 
 // Route is what a model reference comes to.
@@ -80,7 +81,7 @@ func (r *Route) add(reg *adapters.Registry, model string, dialect adapters.Diale
 	switch {
 	case slices.ContainsFunc(r.Candidates, func(c Candidate) bool { return c.Registry == reg && c.SentModel == sent }):
 	case len(reg.Models) > 0 && !matchAny(reg.Models, model):
-		r.Passed = append(r.Passed, Passed{reg.Name, sent, events.NotServed})
+		r.Passed = append(r.Passed, Passed{Registry: reg.Name, Reason: events.NotServed})
 	case !adapters.Reaches(dialect, reg.Provider, op, sent):
 		r.Passed = append(r.Passed, Passed{reg.Name, sent, events.OtherFormat})
 	default:

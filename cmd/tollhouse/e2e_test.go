@@ -147,6 +147,10 @@ func TestExplain(t *testing.T) {
 	if got := story.Attempts[1].Considered; len(got) != 1 || got[0] != want {
 		t.Errorf("attempt 2 considered %+v", got)
 	}
+	rows, err := s.query("SELECT c.registry, c.endpoint, c.reason, count() FROM tollhouse.requests ARRAY JOIN considered AS c GROUP BY ALL") // README
+	if err != nil || len(rows) != 9 {
+		t.Errorf("%v: %v", err, rows)
+	}
 	if out, _, code := s.tollhouse("explain", "req_00000000000000000000000000"); code != 1 || !strings.Contains(out, "do not know") {
 		t.Errorf("an unknown request: %d %s", code, out)
 	}
