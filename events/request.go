@@ -36,6 +36,32 @@ type RequestClosed struct {
 	GatewayOverheadUS uint64 `json:"gateway_overhead_us"`
 }
 
+// Considered is an endpoint, or a whole registry, that was looked at for an attempt, and what became of it.
+type Considered struct {
+	Attempt  uint16 `json:"attempt"` // that was to be placed, from 1
+	Registry string `json:"registry"`
+	Endpoint string `json:"endpoint,omitempty"` // empty: none of the registry's was looked at
+	Model    string `json:"model,omitempty"`    // as it would have been sent
+	Reason   Reason `json:"reason"`
+	// Score is what the policy compared, the lowest best: microseconds (latency), 10⁻¹² of the currency (cost), requests in flight × 1000
+	// for a weight of 1 (least_busy); 0 where it compares nothing.
+	Score uint64 `json:"score,omitempty"`
+}
+
+// Reason is why a candidate was used, or passed over.
+type Reason string
+
+// Reasons, beside those of an endpoint's health (actors/health).
+const (
+	Chosen       Reason = "chosen"
+	Behind       Reason = "behind"           // another was better, or its turn
+	TriedBefore  Reason = "tried"            // in this round
+	NotServed    Reason = "model_not_served" // by the registry's list
+	OtherFormat  Reason = "other_format"     // it speaks another API format only
+	NotTriggered Reason = "not_triggered"    // a fallback that is for another kind of failure
+	NotTheOwner  Reason = "not_the_owner"    // another endpoint keeps the answer on which the request builds
+)
+
 // AppendJSON appends the event's JSON; seqAt is where PatchSeq writes its number.
 func (e *RequestClosed) AppendJSON(dst []byte) (out []byte, seqAt int) {
 	j := beginNumbered(dst, &e.Numbered)

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -142,15 +141,17 @@ func (j *Journal) carry() {
 		}
 	}
 	slices.SortFunc(behind, func(a, b *openRequest) int { return cmp.Compare(a.home.order, b.home.order) })
-	rec := getRecord(typeCarry)
-	defer rec.release()
 	for _, r := range behind {
-		rec.buf = r.appendCarry(rec.buf[:0])
-		if j.cur.off+int64(frameSize(len(rec.buf))) > j.cur.size/2 || !j.hasRoom(len(rec.buf)) {
+		payload, err := json.Marshal(r.carried())
+		if err != nil {
+			j.o.Logger.Error("carry", "err", err)
+			continue
+		}
+		if j.cur.off+int64(frameSize(len(payload))) > j.cur.size/2 || !j.hasRoom(len(payload)) {
 			return
 		}
 		j.lsn++
-		j.file(rec.kind, rec.flags, j.lsn, rec.buf)
+		j.file(typeCarry, 0, j.lsn, payload)
 		j.leave(r)
 		j.enter(r)
 	}
@@ -171,7 +172,7 @@ func (j *Journal) leave(r *openRequest) {
 	r.home.until = max(r.home.until, j.lsn)
 }
 
-// carried is an open request as a carry record holds it; appendCarry writes it.
+// carried is an open request as a carry record holds it.
 type carried struct {
 	Accept   events.Accept         `json:"accept"`
 	Attempts uint16                `json:"attempts"`
@@ -181,19 +182,12 @@ type carried struct {
 	Status   uint16                `json:"status,omitempty"`
 }
 
-// appendCarry appends an open request. By hand, since it happens to thousands of them under the lock.
-func (r *openRequest) appendCarry(dst []byte) []byte {
-	dst = r.accept.AppendJSON(append(dst, `{"accept":`...))
-	dst = strconv.AppendUint(append(dst, `,"attempts":`...), uint64(r.attempts), 10)
-	if r.start != nil {
-		dst = r.start.AppendJSON(append(dst, `,"start":`...))
-	}
+func (r *openRequest) carried() carried {
+	c := carried{Accept: r.accept, Attempts: r.attempts, Start: r.start, Last: r.last, Status: r.status}
 	if r.note != nil {
-		dst = r.note.AppendJSON(append(dst, `,"note":`...))
+		c.Note = r.note.AppendJSON(nil)
 	}
-	dst = append(append(dst, `,"last":"`...), r.last...)
-	dst = strconv.AppendUint(append(dst, `","status":`...), uint64(r.status), 10)
-	return append(dst, '}')
+	return c
 }
 
 // used is how many bytes the segments take, less what is free in the last. j.mu is held.

@@ -2,13 +2,10 @@ package journal
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/tollhouse/tollhouse/events"
 )
@@ -102,33 +99,4 @@ func TestWhatIsOpenIsMoreThanASegment(t *testing.T) {
 		t.Errorf("%d events after a crash", len(ids))
 	}
 	stop(t, j)
-}
-
-// What is carried is read as it was written, also as the version before wrote it, which knew other escapes.
-func TestACarryIsReadAsItWasWritten(t *testing.T) {
-	a, s := request(1)
-	a.Labels["team"] = "<a> & \"b\" \u2028"
-	note := &events.Note{RequestID: a.RequestID, Attempt: 2, Usage: events.Usage{InputTokens: 3}, FirstByteAt: began, At: began, Status: 200, Model: "<m>"}
-	for name, r := range map[string]*openRequest{
-		"running": {accept: *a, attempts: 2, start: s, note: note}, "silent": {accept: *a, attempts: 1, start: s},
-		"between": {accept: *a, attempts: 1, last: events.AttemptRetryable, status: 500},
-	} {
-		old := carried{Accept: r.accept, Attempts: r.attempts, Start: r.start, Last: r.last, Status: r.status}
-		if r.note != nil {
-			old.Note = r.note.AppendJSON(nil)
-		}
-		before, err := json.Marshal(old)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, payload := range [][]byte{before, r.appendCarry(nil)} {
-			got := recovered{open: map[string]*openRequest{}}
-			if err := got.carry(nil, payload); err != nil {
-				t.Fatalf("%s: %v\n%s", name, err, payload)
-			}
-			if diff := cmp.Diff(r, got.open[a.RequestID], cmp.AllowUnexported(openRequest{})); diff != "" {
-				t.Errorf("%s changed (-carried +read):\n%s", name, diff)
-			}
-		}
-	}
 }
