@@ -172,7 +172,7 @@ func (r *requestActor) attempt(p picked) step {
 	}
 	t.start = &events.Start{
 		RequestID: r.in.Request.ID, Attempt: r.attempts, Provider: candidate.Registry.Provider.Name(),
-		Registry: candidate.Registry.Name, Endpoint: p.endpoint.Name, SentModel: candidate.SentModel,
+		Registry: candidate.Registry.Name, Endpoint: p.endpoint.Name, SentModel: bounded(candidate.SentModel),
 		EstimatedInputTokens: r.in.Request.EstimateInputTokens(), OutputLimit: r.in.Request.OutputLimit,
 		StartedAt: r.f.o.Now(), Beside: len(r.tries) > 0,
 	}

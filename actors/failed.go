@@ -125,25 +125,10 @@ func (r *requestActor) retryAfter(e *ended) time.Duration {
 	return max(r.limitedUntil.Sub(r.f.o.Now()), time.Second)
 }
 
-// maxTold bounds what is told of one request's candidates beside those that were chosen.
-const maxTold = events.MaxConsidered
-
 // consider keeps what was looked at for the attempt that is to be placed.
 func (r *requestActor) consider(c events.Considered) {
 	c.Attempt = r.attempts + 1
-	if len(r.told) < maxTold {
-		r.told = append(r.told, c)
-		return
-	}
-	if c.Reason != events.Chosen { // what tells least goes
-		return
-	}
-	for i := len(r.told) - 1; i >= 0; i-- {
-		if r.told[i].Reason != events.Chosen {
-			r.told = append(slices.Delete(r.told, i, i+1), c)
-			return
-		}
-	}
+	r.told = events.AddConsidered(r.told, c)
 }
 
 func (r *requestActor) considered(p picked) {
@@ -152,6 +137,6 @@ func (r *requestActor) considered(p picked) {
 		return
 	}
 	for _, c := range p.considered {
-		r.consider(c)
+		r.told = events.AddConsidered(r.told, c)
 	}
 }

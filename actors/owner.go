@@ -60,5 +60,10 @@ func (r *requestActor) toOwner() error {
 			Message: fmt.Sprintf("there is no response %q for this key", req.PreviousResponse),
 		}
 	}
+	for _, c := range r.route.Candidates {
+		if c.Registry.Name != r.owner.Registry {
+			r.consider(events.Considered{Registry: c.Registry.Name, Model: c.SentModel, Reason: events.NotTheOwner})
+		}
+	}
 	return r.route.Pin(r.owner.Registry, r.owner.Endpoint, param)
 }

@@ -159,6 +159,9 @@ func (r *requestActor) begin() {
 	if err == nil && req.PreviousResponse != "" {
 		err = r.toOwner()
 	}
+	for _, p := range r.route.Passed {
+		r.consider(events.Considered{Registry: p.Registry, Model: p.Model, Reason: p.Reason})
+	}
 	if err != nil {
 		r.refuse(err)
 		return

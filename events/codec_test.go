@@ -20,6 +20,13 @@ func acceptSample() Accept {
 	}
 }
 
+var considered = []Considered{
+	{Attempt: 1, Registry: "other", Reason: NotServed},
+	{Attempt: 1, Registry: "main", Endpoint: "a", Model: "gpt-4o-2024", Reason: Chosen, Score: 1240},
+	{Attempt: 2, Registry: "main", Endpoint: "a", Model: "gpt-4o-2024", Reason: TriedBefore},
+	{Attempt: 2, Registry: "main", Endpoint: "b", Model: `"gpt-4é"`, Reason: Chosen, Score: 1<<64 - 1},
+}
+
 func samples() []Event {
 	n := func(id string) Numbered {
 		return Numbered{EventID: id, GatewayID: "gw-1", Epoch: 1793000000000000, Seq: 7}
@@ -42,7 +49,7 @@ func samples() []Event {
 		&RequestClosed{
 			Numbered: n("req_01jd/closed"), Accept: acceptSample(), Status: 200, Outcome: RequestSuccess, Attempts: 2,
 			WinningAttempt: 2, FinishReason: FinishStop, Dropped: []string{"seed", "logit_bias"},
-			ClosedAt: at.Add(time.Second), GatewayOverheadUS: 87,
+			Considered: considered, ClosedAt: at.Add(time.Second), GatewayOverheadUS: 87,
 		},
 		&Checkpoint{
 			Numbered: n("gw-1/1793000000000000/7/open"), Kind: CheckpointOpen, At: at,
@@ -138,10 +145,15 @@ func TestUsagePartsNeverExceedTheWhole(t *testing.T) {
 }
 
 func TestEncodingAllocatesNothing(t *testing.T) {
-	e := samples()[0]
-	buf := make([]byte, 0, 4096)
-	if n := testing.AllocsPerRun(100, func() { buf, _ = e.AppendJSON(buf[:0]) }); n > 1 {
-		t.Errorf("%v allocations an event, want at most 1 (the object's header)", n)
+	crowded := *samples()[1].(*RequestClosed)
+	for range 3 * MaxConsidered {
+		crowded.Considered = append(crowded.Considered, considered...)
+	}
+	buf := make([]byte, 0, 4*MaxConsideredBytes)
+	for _, e := range []Event{samples()[0], samples()[1], &crowded} {
+		if n := testing.AllocsPerRun(100, func() { buf, _ = e.AppendJSON(buf[:0]) }); n > 1 {
+			t.Errorf("%s: %v allocations an event, want at most 1 (the object's header)", e.Type(), n)
+		}
 	}
 }
 
@@ -150,6 +162,8 @@ func FuzzDecode(f *testing.F) {
 		payload, _ := e.AppendJSON(nil)
 		f.Add(e.Type(), payload)
 	}
+	f.Add(TypeRequestClosed, []byte(`{"event_id":"x","gateway_id":"g","epoch":1,"seq":1,"request_id":"r","closed_at":"2026-01-01T00:00:00Z",
+		"considered":[{"attempt":65535,"registry":"\ud800","reason":"newer","score":18446744073709551615,"more":1},{}]}`))
 	f.Add(TypeGap, []byte(`{"event_id":"x","gateway_id":"g","epoch":1,"seq":1,"at":"2026-01-01T00:00:00Z"}`))
 	f.Fuzz(func(t *testing.T, eventType string, payload []byte) {
 		e, err := Decode(eventType, payload)
@@ -164,10 +178,28 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkAppendJSON(b *testing.B) {
-	e := samples()[0]
-	buf := make([]byte, 0, 4096)
-	b.ReportAllocs()
-	for b.Loop() {
-		buf, _ = e.AppendJSON(buf[:0])
+	closed := func(candidates int) Event {
+		e := *samples()[1].(*RequestClosed)
+		e.Considered = nil
+		for i := range candidates {
+			c := Considered{Attempt: 1, Registry: "openai", Endpoint: "main", Model: "gpt-4o", Reason: Behind, Score: uint64(1000 + i)}
+			if i == 0 {
+				c.Reason, c.Score = Chosen, 0
+			}
+			e.Considered = append(e.Considered, c)
+		}
+		return &e
+	}
+	for name, e := range map[string]Event{
+		"settled": samples()[0], "closed/0": closed(0), "closed/1": closed(1), "closed/3": closed(3), "closed/32": closed(MaxConsidered),
+	} {
+		b.Run(name, func(b *testing.B) {
+			buf := make([]byte, 0, 4*MaxConsideredBytes)
+			b.ReportAllocs()
+			for b.Loop() {
+				buf, _ = e.AppendJSON(buf[:0])
+			}
+			b.ReportMetric(float64(len(buf)), "bytes")
+		})
 	}
 }

@@ -36,9 +36,6 @@ type RequestClosed struct {
 	GatewayOverheadUS uint64 `json:"gateway_overhead_us"`
 }
 
-// MaxConsidered bounds what one request tells of its candidates; the chosen ones are always among them.
-const MaxConsidered = 32
-
 // Considered is an endpoint, or a whole registry, that was looked at for an attempt, and what became of it.
 type Considered struct {
 	Attempt  uint16 `json:"attempt"` // that was to be placed, from 1
@@ -79,6 +76,7 @@ func (e *RequestClosed) AppendJSON(dst []byte) (out []byte, seqAt int) {
 	j.optStr("finish_reason", string(e.FinishReason))
 	j.bool("client_disconnected", e.ClientDisconnected)
 	j.strings("dropped", e.Dropped)
+	j.considered(e.Considered)
 	j.time("closed_at", e.ClosedAt)
 	j.uint("gateway_overhead_us", e.GatewayOverheadUS)
 	return j.end()

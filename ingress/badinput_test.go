@@ -114,6 +114,8 @@ func TestBadInput(t *testing.T) {
 		{"a charset", "POST", "/v1/chat/completions", good, append(bearer, "Content-Type", "application/json; charset=utf-8"), 200, "", "ok"},
 		{"labels", "POST", "/v1/chat/completions", good, append(bearer, "X-Tollhouse-Labels", "nonsense"), 400, "invalid_request", "X-Tollhouse-Labels"},
 		{"many labels", "POST", "/v1/chat/completions", good, append(bearer, "X-Tollhouse-Labels", strings.Repeat("a=b,", 3)+manyLabels(20)), 400, "invalid_request", "at most 16"},
+		{"a tab in a label", "POST", "/v1/chat/completions", good, append(bearer, "X-Tollhouse-Labels", "a=b\tc"), 400, "invalid_request", "UTF-8"},
+		{"a label that is no UTF-8", "POST", "/v1/chat/completions", good, append(bearer, "X-Tollhouse-Labels", "a=b\xff"), 400, "invalid_request", "UTF-8"},
 		{"a long label", "POST", "/v1/chat/completions", good, append(bearer, "X-Tollhouse-Labels", "a="+strings.Repeat("x", 300)), 400, "invalid_request", "256"},
 		{"a timeout", "POST", "/v1/chat/completions", good, append(bearer, "X-Tollhouse-Timeout", "soon"), 400, "invalid_request", "X-Tollhouse-Timeout"},
 		{"no route", "POST", "/v1/nothing", good, bearer, 404, "route_not_found", `"error":{"message":"there is no route /v1/nothing"`},

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tollhouse/tollhouse/adapters"
 )
@@ -30,6 +32,8 @@ func (s *Server) labels(consumer map[string]string, r *http.Request) (map[string
 		case len(name) > maxLabelName || len(value) > maxLabelValue:
 			return nil, adapters.InvalidRequest("X-Tollhouse-Labels",
 				"X-Tollhouse-Labels: a name has at most %d bytes, a value %d", maxLabelName, maxLabelValue)
+		case !utf8.ValidString(pair) || strings.ContainsFunc(pair, unicode.IsControl): // in an event each byte would take up to six
+			return nil, adapters.InvalidRequest("X-Tollhouse-Labels", "X-Tollhouse-Labels: wants UTF-8 without control characters")
 		}
 		all[name] = value
 	}

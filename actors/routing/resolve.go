@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/events"
 )
 
 // What resolving can find wrong; each comes inside an *adapters.Error that the client is shown.
@@ -31,7 +32,9 @@ type Candidate struct {
 
 // Passed is a registry that was passed over, and why.
 type Passed struct {
-	Registry, Reason string
+	Registry string
+	Model    string // as it would have been sent; empty where the registry does not serve it
+	Reason   events.Reason
 }
 
 // Route is what a model reference comes to.
@@ -76,21 +79,19 @@ func (r *Route) add(c Candidate, model string, dialect adapters.Dialect, op adap
 	switch {
 	case slices.ContainsFunc(r.Candidates, func(o Candidate) bool { return o.Registry == reg && o.SentModel == c.SentModel }):
 	case len(reg.Models) > 0 && !matchAny(reg.Models, model):
-		r.Passed = append(r.Passed, Passed{reg.Name, "does not serve " + model})
+		r.Passed = append(r.Passed, Passed{Registry: reg.Name, Reason: events.NotServed})
 	case !adapters.Reaches(dialect, reg.Provider, op, c.SentModel):
-		r.Passed = append(r.Passed, Passed{reg.Name, speaksAnother})
+		r.Passed = append(r.Passed, Passed{reg.Name, c.SentModel, events.OtherFormat})
 	default:
 		r.Candidates = append(r.Candidates, c)
 	}
 }
 
-const speaksAnother = "speaks another API format only"
-
 // none says why no registry is left: what the client asked for does not exist here, or not in its dialect.
 func (r *Route) none(target target) error {
 	serves := false
 	for _, p := range r.Passed {
-		serves = serves || p.Reason == speaksAnother
+		serves = serves || p.Reason == events.OtherFormat
 	}
 	switch {
 	case len(target.members)+len(target.fallback) == 0:

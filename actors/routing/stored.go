@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/events"
 )
 
 // ResolveStored returns the candidates for a request that is about a stored answer and names no model: every registry of the consumer
@@ -16,7 +17,7 @@ func ResolveStored(c *Consumer, requestID string, dialect adapters.Dialect) (Rou
 		switch {
 		case slices.ContainsFunc(r.Candidates, func(c Candidate) bool { return c.Registry == reg }):
 		case !native(reg, dialect, adapters.OperationStored, ""):
-			r.Passed = append(r.Passed, Passed{reg.Name, speaksAnother})
+			r.Passed = append(r.Passed, Passed{Registry: reg.Name, Reason: events.OtherFormat})
 		default:
 			r.Candidates = append(r.Candidates, Candidate{Registry: reg, Fallback: fallback})
 		}
@@ -47,15 +48,16 @@ func native(reg *adapters.Registry, dialect adapters.Dialect, op adapters.Operat
 // KeepNative leaves only the candidates that speak the dialect itself, where there are any: no other can have a stored answer.
 func (r *Route) KeepNative(dialect adapters.Dialect, op adapters.Operation) {
 	var kept []Candidate
+	passed := r.Passed
 	for _, c := range r.Candidates {
 		if native(c.Registry, dialect, op, c.SentModel) {
 			kept = append(kept, c)
 		} else {
-			r.Passed = append(r.Passed, Passed{c.Registry.Name, speaksAnother})
+			passed = append(passed, Passed{c.Registry.Name, c.SentModel, events.OtherFormat})
 		}
 	}
 	if len(kept) > 0 {
-		r.Candidates = kept
+		r.Candidates, r.Passed = kept, passed
 	}
 }
 

@@ -30,8 +30,11 @@ type Story struct {
 	ReceivedAt     time.Time         `json:"received_at"`
 	ClosedAt       time.Time         `json:"closed_at,omitzero"`
 	Attempts       []Attempt         `json:"attempts"`
-	Amount         decimal.Decimal   `json:"amount"`
-	Currency       string            `json:"currency"`
+	// Considered are the candidates for attempts that were never begun: whoever could have served was passed over. Those of an
+	// attempt stand under it.
+	Considered []Candidate     `json:"considered,omitempty"`
+	Amount     decimal.Decimal `json:"amount"`
+	Currency   string          `json:"currency"`
 }
 
 // Attempt is one attempt of a story.
@@ -54,6 +57,7 @@ type Attempt struct {
 	PriceVersion       string                     `json:"price_version"`
 	Amount             decimal.Decimal            `json:"amount"`
 	Breakdown          map[string]decimal.Decimal `json:"breakdown"`
+	Considered         []Candidate                `json:"considered,omitempty"`
 }
 
 // ErrNoRequest is returned for a request that the books do not know.
@@ -77,11 +81,12 @@ func Explain(ctx context.Context, conn driver.Conn, requestID string) (*Story, e
 	if s.Consumer == "" {
 		return nil, fmt.Errorf("%s: %w", requestID, ErrNoRequest)
 	}
+	s.place()
 	return s, nil
 }
 
 func (s *Story) request(ctx context.Context, conn driver.Conn, from, until int64) error {
-	rows, err := conn.Query(ctx, `SELECT consumer, key_id, labels, dialect, requested_model, stream, status, outcome, error_code, received_at, closed_at
+	rows, err := conn.Query(ctx, `SELECT consumer, key_id, labels, dialect, requested_model, stream, status, outcome, error_code, received_at, closed_at, considered
 		FROM requests WHERE request_id = ? AND received_at BETWEEN fromUnixTimestamp64Micro(?, 'UTC') AND fromUnixTimestamp64Micro(?, 'UTC')`,
 		s.RequestID, from, until)
 	if err != nil {
@@ -90,7 +95,7 @@ func (s *Story) request(ctx context.Context, conn driver.Conn, from, until int64
 	defer rows.Close()
 	for rows.Next() {
 		err := rows.Scan(&s.Consumer, &s.KeyID, &s.Labels, &s.Dialect, &s.RequestedModel, &s.Stream, &s.Status, &s.Outcome,
-			&s.ErrorCode, &s.ReceivedAt, &s.ClosedAt)
+			&s.ErrorCode, &s.ReceivedAt, &s.ClosedAt, &s.Considered)
 		if err != nil {
 			return err
 		}
@@ -147,11 +152,13 @@ func (s *Story) WriteText(w io.Writer) error {
 	}
 	for _, a := range s.Attempts {
 		p.line("  attempt %d %s/%s (%s) with %s%s", a.Attempt, a.Registry, a.Endpoint, a.Provider, a.SentModel, optional(", echoed ", a.Model))
+		p.considered(a.Considered, a.SentModel)
 		p.line("    ended   %s, status %d%s%s, after %s", a.Outcome, a.Status, optional(", ", a.ErrorClass),
 			optional(", finish ", a.FinishReason), a.FinishedAt.Sub(a.StartedAt).Round(time.Millisecond))
 		p.line("    used    %s%s", a.UsageEvidence, counts(a.Tokens))
 		p.line("    cost    %s %s by %s%s", a.Amount, s.Currency, a.PriceVersion, amounts(a.Breakdown))
 	}
+	p.neverBegan(s.Considered, s.RequestedModel)
 	p.line("  total     %s %s", s.Amount, s.Currency)
 	return p.err
 }

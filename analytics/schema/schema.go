@@ -35,8 +35,8 @@ func Statements() ([]Statement, error) {
 	return all, nil
 }
 
-// Migrate brings a database to this version. Each statement says IF NOT EXISTS, so that it may be run again, and by several at
-// once; schema_migrations keeps which ran, for people.
+// Migrate brings a database to this version. Each statement may be run again, and by several at once: it says IF NOT EXISTS, or replaces.
+// schema_migrations keeps which ran. A file that was released is never changed: what a later version adds is a later file.
 func Migrate(ctx context.Context, conn driver.Conn) error {
 	const done = `CREATE TABLE IF NOT EXISTS schema_migrations (name String, at DateTime64(6, 'UTC') DEFAULT now64(6, 'UTC'))
 		ENGINE = ReplacingMergeTree(at) ORDER BY name`

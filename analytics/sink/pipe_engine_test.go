@@ -48,7 +48,7 @@ func compareWithEngine(t *testing.T, p *pipe) {
 		}
 	}
 	got, want := (&books{t: t, conn: conn}).totals(), model.sums()
-	if got.attempts != want.attempts || got.requests != want.requests || got.charges != want.charges || got.input != want.input || !got.amount.Equal(want.amount) {
+	if !got.equal(want) {
 		t.Errorf("the engine sums up to %+v, the model to %+v", got, want)
 	}
 	for name, versions := range map[string]uint64{

@@ -178,6 +178,7 @@ func (p *pipe) finish(g *gatewayLife, i int) {
 	now := time.Now()
 	closed := &events.RequestClosed{
 		Accept: *r.accept, Status: 200, Outcome: events.RequestSuccess, Attempts: r.attempt, WinningAttempt: r.attempt, ClosedAt: now,
+		Considered: []events.Considered{{Attempt: r.attempt, Registry: "r", Endpoint: "e", Reason: events.Chosen, Score: 7}},
 	}
 	if r.start == nil { // between two attempts
 		closed.Outcome, closed.WinningAttempt, closed.Status = events.RequestFailed, 0, 502

@@ -205,6 +205,11 @@ func (t *tables) sums() (x totals) {
 	for _, v := range t.attempts {
 		x.input += v.row.InputTokens
 	}
+	for _, v := range t.requests {
+		for _, c := range v.row.Considered {
+			x.scores += c.Score
+		}
+	}
 	x.amount = decimal.Zero
 	for _, v := range t.ledger {
 		x.amount = x.amount.Add(v.row.Amount)

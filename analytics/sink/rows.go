@@ -78,6 +78,7 @@ type requestRow struct {
 	FinishReason       string            `ch:"finish_reason"`
 	ClientDisconnected bool              `ch:"client_disconnected"`
 	Dropped            []string          `ch:"dropped"`
+	Considered         []consideredRow   `ch:"considered"`
 	ReceivedAt         time.Time         `ch:"received_at"`
 	ClosedAt           time.Time         `ch:"closed_at"`
 	GatewayOverheadUS  uint64            `ch:"gateway_overhead_us"`
@@ -85,6 +86,16 @@ type requestRow struct {
 	KafkaOffset        uint64            `ch:"kafka_offset"`
 	RecordedAt         time.Time         `ch:"recorded_at"`
 	Ver                uint64            `ch:"ver"`
+}
+
+// consideredRow is one of a request's candidates.
+type consideredRow struct {
+	Attempt  uint16 `ch:"attempt"`
+	Registry string `ch:"registry"`
+	Endpoint string `ch:"endpoint"`
+	Model    string `ch:"model"`
+	Reason   string `ch:"reason"`
+	Score    uint64 `ch:"score"`
 }
 
 // markRow is a row of marks.
@@ -210,7 +221,7 @@ func newAttemptRow(e *events.AttemptSettled, at place) *attemptRow {
 }
 
 func newRequestRow(e *events.RequestClosed, at place) *requestRow {
-	return &requestRow{
+	row := &requestRow{
 		EventID: e.EventID, RequestID: e.RequestID, GatewayID: e.GatewayID, Epoch: e.Epoch, Seq: e.Seq, Consumer: e.Consumer,
 		KeyID: e.KeyID, Labels: e.Labels, Dialect: e.Dialect, RequestedModel: e.RequestedModel, Stream: e.Stream, BodyBytes: e.BodyBytes,
 		Status: e.Status, Outcome: string(e.Outcome), ErrorCode: e.ErrorCode, Attempts: e.Attempts, WinningAttempt: e.WinningAttempt,
@@ -218,6 +229,12 @@ func newRequestRow(e *events.RequestClosed, at place) *requestRow {
 		ClosedAt: e.ClosedAt, GatewayOverheadUS: e.GatewayOverheadUS, KafkaPartition: uint32(at.partition), KafkaOffset: uint64(at.offset),
 		RecordedAt: at.recorded, Ver: version(e.Outcome != events.RequestAbandoned, at.recorded),
 	}
+	for _, c := range e.Considered {
+		row.Considered = append(row.Considered, consideredRow{
+			Attempt: c.Attempt, Registry: c.Registry, Endpoint: c.Endpoint, Model: c.Model, Reason: string(c.Reason), Score: c.Score,
+		})
+	}
+	return row
 }
 
 func newMarkRow(e *events.Checkpoint, at place) *markRow {

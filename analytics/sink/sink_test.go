@@ -114,7 +114,11 @@ func (b *books) request(attempts int) {
 		RequestID: fmt.Sprintf("req_%026d", b.requests), Consumer: "app", Labels: map[string]string{"n": strconv.Itoa(b.requests)},
 		Dialect: "openai_chat", RequestedModel: "gpt-4o", ReceivedAt: at,
 	}
+	considered := []events.Considered{{Attempt: 1, Registry: "other", Reason: events.NotServed}}
 	for i := range attempts {
+		considered = append(considered, events.Considered{
+			Attempt: uint16(i + 1), Registry: "r", Endpoint: "e", Model: "gpt-4o", Reason: events.Chosen, Score: 7,
+		})
 		e := &events.AttemptSettled{
 			Accept: accept, Attempt: uint16(i + 1), Provider: "openai", Registry: "r", SentModel: "gpt-4o", Outcome: events.AttemptSuccess,
 			UsageEvidence: events.EvidenceReported, Usage: events.Usage{InputTokens: 1000, OutputTokens: 100}, StartedAt: at, FinishedAt: at,
@@ -127,6 +131,7 @@ func (b *books) request(attempts int) {
 	}
 	b.fact(&events.RequestClosed{
 		Accept: accept, Status: 200, Outcome: events.RequestSuccess, Attempts: uint16(attempts), WinningAttempt: uint16(attempts), ClosedAt: at,
+		Considered: considered,
 	}, events.ClosedEventID(accept.RequestID))
 }
 
@@ -202,14 +207,20 @@ func (b *books) run(store Store, broken rules) (stop func()) {
 
 // totals is what a report sees; it must not move whatever is repeated.
 type totals struct {
-	attempts, requests, charges, input uint64
-	amount                             decimal.Decimal
+	attempts, requests, charges, input, scores uint64
+	amount                                     decimal.Decimal
+}
+
+func (x totals) equal(y totals) bool {
+	same := x.amount.Equal(y.amount)
+	x.amount, y.amount = decimal.Zero, decimal.Zero
+	return same && x == y
 }
 
 func (b *books) totals() (x totals) {
 	b.t.Helper()
 	for sql, into := range map[string][]any{
-		"SELECT count(), sum(input_tokens) FROM attempts": {&x.attempts, &x.input}, "SELECT count() FROM requests": {&x.requests},
+		"SELECT count(), sum(input_tokens) FROM attempts": {&x.attempts, &x.input}, "SELECT count(), sum(arraySum(considered.score)) FROM requests": {&x.requests, &x.scores},
 		"SELECT count(), sum(amount) FROM ledger": {&x.charges, &x.amount},
 	} {
 		if err := b.conn.QueryRow(context.Background(), sql).Scan(into...); err != nil {
@@ -289,7 +300,7 @@ func TestEffectivelyOnce(t *testing.T) {
 		b.request(1 + i%3)
 	}
 	b.seal(events.Counters{Accepted: 300, Closed: 300, Started: 600, Settled: 600})
-	want := totals{600, 300, 600, 300_000, decimal.RequireFromString("1.05")} // 300 × (1,000 × 2.5 + 100 × 10) / 10⁶
+	want := totals{600, 300, 600, 300_000, 7 * 600, decimal.RequireFromString("1.05")} // 300 × (1,000 × 2.5 + 100 × 10) / 10⁶
 
 	// Every fact three times, in any order, while two sinks with a wobbly store are killed and started over and over.
 	var copies []*message.Message
@@ -312,7 +323,7 @@ func TestEffectivelyOnce(t *testing.T) {
 	b.settled()
 	stop()
 	store.settle()
-	if got := b.totals(); got.amount.String() != want.amount.String() || got.attempts != want.attempts || got.requests != want.requests || got.charges != want.charges || got.input != want.input {
+	if got := b.totals(); !got.equal(want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	if a := b.audit(); !a.OK() || a.Open != 0 {
@@ -326,7 +337,7 @@ func TestEffectivelyOnce(t *testing.T) {
 	stop = b.run(ClickHouse{Conn: b.conn}, rules{})
 	b.progressed()
 	stop()
-	if got := b.totals(); got.amount.String() != want.amount.String() || got.attempts != want.attempts {
+	if got := b.totals(); !got.equal(want) {
 		t.Errorf("after a replay %+v, want %+v", got, want)
 	}
 	if a := b.audit(); !a.OK() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tollhouse/tollhouse/analytics/query"
 )
 
 // What each call must come to, and that the books agree about it with the upstream.
@@ -97,6 +100,20 @@ func (s *stack) rowsOf(want int, table, where string) error {
 	return nil
 }
 
+// explains waits until a request's story says all of that.
+func (s *stack) explains(id string, wants ...string) {
+	s.t.Helper()
+	eventually(s.t, 20*time.Second, func() error {
+		out, errs, code := s.tollhouse("explain", id)
+		for _, want := range wants {
+			if code != 0 || !strings.Contains(out, want) {
+				return fmt.Errorf("explain %s exits %d, lacks %q:\n%s%s", id, code, want, out, errs)
+			}
+		}
+		return nil
+	})
+}
+
 // A request's whole story, by its id.
 func TestExplain(t *testing.T) {
 	s := newStack(t, "")
@@ -106,15 +123,34 @@ func TestExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := header.Get("X-Tollhouse-Request-Id")
-	eventually(t, 20*time.Second, func() error {
-		out, errs, code := s.tollhouse("explain", id)
-		for _, want := range []string{"attempt 1", "attempt 2", "overloaded", "success, status 200", "reported", "openai/gpt-4o@2024-05-13"} {
-			if code != 0 || !strings.Contains(out, want) {
-				return fmt.Errorf("explain %s exits %d, lacks %q:\n%s%s", id, code, want, out, errs)
-			}
-		}
-		return nil
-	})
+	s.explains(id, "attempt 1", "attempt 2", "overloaded", "success, status 200", "reported", "openai/gpt-4o@2024-05-13",
+		"considered openai/main chosen", "anthropic model_not_served", "considered second/other chosen")
+
+	// One that nobody can serve has no attempt: who was looked at is its whole story.
+	status, _, header, err := (call{mark: "nobody", model: "no-such-model"}).send(s.parts["gateway"].address("gateway"))
+	if err != nil || status != 404 {
+		t.Fatal(status, err)
+	}
+	refused := header.Get("X-Tollhouse-Request-Id")
+	s.explains(refused, "failed, status 404, model_not_found", "attempt 1 never began", "considered ", "openai model_not_served", "second model_not_served")
+	var story query.Story
+	out, _, code := s.tollhouse("explain", refused, "--format", "json")
+	if err := json.Unmarshal([]byte(out), &story); err != nil || code != 0 || len(story.Attempts) != 0 || len(story.Considered) != 7 {
+		t.Errorf("%d %v %s", code, err, out)
+	}
+	story = query.Story{}
+	out, _, _ = s.tollhouse("explain", id, "--format", "json")
+	if err := json.Unmarshal([]byte(out), &story); err != nil || len(story.Attempts) != 2 || len(story.Considered) != 0 {
+		t.Fatalf("%v %s", err, out)
+	}
+	want := query.Candidate{Attempt: 2, Registry: "second", Endpoint: "other", Model: "gpt-4o", Reason: "chosen"}
+	if got := story.Attempts[1].Considered; len(got) != 1 || got[0] != want {
+		t.Errorf("attempt 2 considered %+v", got)
+	}
+	rows, err := s.query("SELECT c.registry, c.endpoint, c.reason, count() FROM tollhouse.requests ARRAY JOIN considered AS c GROUP BY ALL") // README
+	if err != nil || len(rows) != 9 {
+		t.Errorf("%v: %v", err, rows)
+	}
 	if out, _, code := s.tollhouse("explain", "req_00000000000000000000000000"); code != 1 || !strings.Contains(out, "do not know") {
 		t.Errorf("an unknown request: %d %s", code, out)
 	}

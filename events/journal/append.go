@@ -2,11 +2,13 @@ package journal
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -125,23 +127,28 @@ func (j *Journal) rotate() {
 	j.carry()
 }
 
-// carry re-appends what is still open and stands in a segment long behind, so that the segment can go. j.mu is held.
+// carry re-appends what is still open and stands in a segment long behind, so that the segment can go: the oldest first, and no more than
+// half a segment, since the rest is for what has to be written. What is left the next segment takes. j.mu is held.
 func (j *Journal) carry() {
 	if len(j.segments) < 3 {
 		return
 	}
 	oldest := j.segments[len(j.segments)-3].order
+	var behind []*openRequest
 	for _, r := range j.open {
-		if r.home.order > oldest {
-			continue
+		if r.home.order <= oldest {
+			behind = append(behind, r)
 		}
+	}
+	slices.SortFunc(behind, func(a, b *openRequest) int { return cmp.Compare(a.home.order, b.home.order) })
+	for _, r := range behind {
 		payload, err := json.Marshal(r.carried())
 		if err != nil {
 			j.o.Logger.Error("carry", "err", err)
 			continue
 		}
-		if j.cur == nil || j.cur.off+int64(frameSize(len(payload))) > j.cur.size {
-			return // the next segment takes it
+		if j.cur.off+int64(frameSize(len(payload))) > j.cur.size/2 || !j.hasRoom(len(payload)) {
+			return
 		}
 		j.lsn++
 		j.file(typeCarry, 0, j.lsn, payload)
@@ -176,6 +183,15 @@ func (j *Journal) used() int64 {
 
 // room is what they may take: one segment is always the spare, and as much again may stand empty at segments' ends.
 func (j *Journal) room() int64 { return j.o.MaxBytes - 2*j.o.SegmentBytes }
+
+// roomFor is what is reserved where an acceptance has so many bytes: a settlement or a closing repeats it, and has up to 16 KiB of its own
+// (names, usage, candidates).
+func roomFor(accept int) int64 { return reservePerAttempt + max(int64(accept-acceptWithin), 0) }
+
+// hasRoom says whether there is room for what need not be written, beside all that is reserved. j.mu is held.
+func (j *Journal) hasRoom(n int) bool {
+	return j.used()+j.reserved+int64(frameSize(n)) <= j.room() || j.o.broken.reserveNothing
+}
 
 // admit says whether new work can be accounted for to its end. j.mu is held.
 func (j *Journal) admit(need int64) error {

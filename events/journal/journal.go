@@ -64,7 +64,8 @@ type rules struct{ publishUnsynced, ticketWithoutWrite, reserveNothing, settleTw
 
 // Limits that are not configured.
 const (
-	reservePerAttempt = 32 << 10 // settle, close, notes and carry of one open attempt
+	reservePerAttempt = 32 << 10 // for the settlement of an attempt, and again for the closing of a request
+	acceptWithin      = 8 << 10  // of that; a larger acceptance, which each of them repeats, has more reserved
 	maxLag            = time.Second
 	writeEvery        = time.Millisecond
 	notesEvery        = 10 * time.Millisecond // for notes alone, which refine an estimate
@@ -210,21 +211,22 @@ func Open(o Options) (*Journal, error) {
 func (j *Journal) Begin(ctx context.Context, a *events.Accept, s *events.Start) (events.Ticket, error) {
 	rec := getRecord(typeBegin)
 	rec.buf = appendPart(rec.buf, a.AppendJSON)
+	room := roomFor(len(rec.buf))
 	rec.buf = appendPart(rec.buf, s.AppendJSON)
 	defer rec.release()
 
 	j.mu.Lock()
-	if err := j.admit(2 * reservePerAttempt); err != nil {
+	if err := j.admit(2*room + int64(len(rec.buf))); err != nil {
 		j.mu.Unlock()
 		return j.unaccounted(s, err)
 	}
 	lsn := j.append(rec)
 	start := *s
-	r := &openRequest{accept: *a}
+	r := &openRequest{accept: *a, room: room}
 	r.begun(&start)
 	j.enter(r)
 	j.open[a.RequestID] = r
-	j.reserved += 2 * reservePerAttempt
+	j.reserved += 2 * room
 	j.counters.Accepted++
 	j.counters.Started++
 	j.mu.Unlock()
@@ -248,7 +250,7 @@ func (j *Journal) Start(ctx context.Context, s *events.Start) (events.Ticket, er
 		j.mu.Unlock()
 		return &ticket{}, nil // a request that runs without records
 	}
-	if err := j.admit(reservePerAttempt); err != nil {
+	if err := j.admit(r.room + int64(len(rec.buf))); err != nil {
 		j.mu.Unlock()
 		return nil, fmt.Errorf("%w: %w", events.ErrNotStarted, err)
 	}
@@ -258,7 +260,7 @@ func (j *Journal) Start(ctx context.Context, s *events.Start) (events.Ticket, er
 	lsn := j.append(rec)
 	start := *s
 	r.begun(&start)
-	j.reserved += reservePerAttempt
+	j.reserved += r.room
 	j.counters.Started++
 	j.mu.Unlock()
 	if err := j.await(ctx, lsn); err != nil {
@@ -299,7 +301,7 @@ func (j *Journal) Refuse(a *events.Accept, c *events.RequestClosed) error {
 	defer rec.release()
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if err := j.admit(0); err != nil {
+	if err := j.admit(int64(len(rec.buf))); err != nil {
 		return err
 	}
 	j.publish(rec)
@@ -308,7 +310,7 @@ func (j *Journal) Refuse(a *events.Accept, c *events.RequestClosed) error {
 	return nil
 }
 
-// Note keeps the progress of a running attempt.
+// Note keeps the progress of a running attempt, where there is room that is not reserved: it only makes an estimate better.
 func (j *Journal) Note(n *events.Note) {
 	rec := getRecord(typeNote)
 	rec.buf = n.AppendJSON(rec.buf)
@@ -316,7 +318,7 @@ func (j *Journal) Note(n *events.Note) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	r := j.open[n.RequestID]
-	if r == nil || j.failure != nil {
+	if r == nil || j.failure != nil || !j.hasRoom(len(rec.buf)) {
 		return
 	}
 	note := *n
@@ -363,7 +365,7 @@ func (j *Journal) settled(rec encoded, e *events.AttemptSettled) {
 		return
 	}
 	if r != nil {
-		j.reserved -= reservePerAttempt
+		j.reserved -= r.room
 	}
 	j.publish(rec)
 	j.counters.Settled++
@@ -384,7 +386,7 @@ func (j *Journal) closed(rec encoded, c *events.RequestClosed) {
 		return
 	}
 	delete(j.open, c.RequestID)
-	j.reserved -= reservePerAttempt
+	j.reserved -= r.room
 	j.publish(rec)
 	j.leave(r)
 	j.counters.Closed++

@@ -180,7 +180,7 @@ func (j *Journal) settleOpen() {
 		r.owed = nil
 		if r.closed { // before the power failed
 			delete(j.open, id)
-			j.reserved -= reservePerAttempt
+			j.reserved -= r.room
 			j.leave(r)
 			continue
 		}

@@ -18,6 +18,7 @@ type openRequest struct {
 	closed   bool          // only settlements are missing
 	owed     []openAttempt // whose settlements a power loss has taken
 	home     *segment      // the oldest segment it needs
+	room     int64         // that is reserved for its closing, and again for the settlement of each open attempt
 
 	first [1]openAttempt // hardly a request has more than one at a time
 }

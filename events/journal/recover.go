@@ -343,7 +343,8 @@ func (j *Journal) endEpoch(r *recovered) error {
 			o.owed = nil // likewise
 		}
 		o.home.homes++
-		j.reserved += reservePerAttempt * int64(1+len(o.owed)+len(o.running))
+		o.room = roomFor(len(o.accept.AppendJSON(nil)))
+		j.reserved += o.room * int64(1+len(o.owed)+len(o.running))
 	}
 	j.o.Logger.Info("settling what the last process left open", "epoch", r.epoch, "requests", len(j.open))
 	j.settleOpen()

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // checker gathers everything that is wrong.
@@ -190,6 +191,7 @@ func (k *checker) consumer(at string, c *Consumer, all *Config, registries, seen
 	k.check(len(c.Labels) <= all.Limits.Labels, at+".labels", "at most %d (limits.labels)", all.Limits.Labels)
 	for name, value := range c.Labels {
 		k.check(len(name) <= 64 && len(value) <= 256 && name != "", at+".labels."+name, "a name has at most 64 bytes, a value 256")
+		k.check(!strings.ContainsFunc(name+value, unicode.IsControl), at+".labels."+name, "no control characters")
 	}
 	k.globs(at+".models.allow", c.Models.Allow)
 	if c.Pool.Name != "" {
