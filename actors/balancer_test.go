@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -160,6 +161,95 @@ func BenchmarkChoosing(b *testing.B) {
 					actor.decide(m)
 				}
 			})
+		}
+	}
+}
+
+// What was looked at comes back with the permit, also where the first endpoint that was chosen had none left.
+func TestThePermitComesWithWhatWasLookedAt(t *testing.T) {
+	r := &adapters.Registry{Name: "r", Endpoints: []*adapters.Endpoint{{Name: "e0", Weight: 9, MaxConcurrency: 1}, {Name: "e1", Weight: 1}}}
+	f, err := NewForwarder(Options{Snapshot: &routing.Snapshot{Registries: map[string]*adapters.Registry{"r": r}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Drain(t.Context())
+	ask := func(only *adapters.Endpoint) picked {
+		got := make(chan picked, 1)
+		f.system.Root.Send(f.current.Load().balancers[r], &pick{
+			request: balance.Request{Model: "m"}, attempt: 1, only: only, reply: func(p picked) { got <- p },
+		})
+		return <-got
+	}
+	wants := func(p picked, want ...events.Considered) {
+		t.Helper()
+		for i := range want {
+			want[i].Attempt, want[i].Registry, want[i].Model = 1, "r", "m"
+		}
+		if !slices.Equal(p.considered, want) {
+			t.Errorf("%+v, want %+v", p.considered, want)
+		}
+	}
+	wants(ask(nil), events.Considered{Endpoint: "e0", Reason: events.Chosen}, events.Considered{Endpoint: "e1", Reason: events.Behind})
+	// e0 has no permit left, and the balancer has not heard of it yet.
+	f.endpoints[r.Endpoints[0]].status.Store(&health.Status{})
+	turned := 0 // away
+	for range 9 {
+		p := ask(nil)
+		if len(p.considered) == 2 && p.considered[1].Reason == events.TriedBefore {
+			turned++
+		} else {
+			wants(p, events.Considered{Endpoint: "e1", Reason: events.Chosen}, events.Considered{Endpoint: "e0", Reason: events.Behind})
+		}
+	}
+	if turned < 7 {
+		t.Errorf("it was e0's turn nine times of ten, and %d of 9 were turned away", turned)
+	}
+	wants(ask(r.Endpoints[0]), events.Considered{Endpoint: "e0", Reason: events.TriedBefore})
+}
+
+func TestWhatIsWaitedFor(t *testing.T) {
+	start := noon
+	first, end := start.Add(time.Second), start.Add(5*time.Second)
+	for name, c := range map[string]struct {
+		op      adapters.Operation
+		settled events.AttemptSettled
+		ended   ended
+		want    health.Waited
+	}{
+		"a whole answer": {
+			settled: events.AttemptSettled{Outcome: events.AttemptSuccess, FirstByteAt: first},
+			want:    health.Waited{Answered: true, For: 5 * time.Second},
+		},
+		"a stream": {
+			settled: events.AttemptSettled{Accept: events.Accept{Stream: true}, Outcome: events.AttemptSuccess, FirstByteAt: first},
+			want:    health.Waited{Streamed: true, Answered: true, For: time.Second},
+		},
+		"a stream that broke after it had begun": {
+			settled: events.AttemptSettled{Accept: events.Accept{Stream: true}, Outcome: events.AttemptRetryable, FirstByteAt: first},
+			ended:   ended{committed: true},
+			want:    health.Waited{Streamed: true, Answered: true, For: time.Second},
+		},
+		"a stream of which that was told when it began": {
+			settled: events.AttemptSettled{Accept: events.Accept{Stream: true}, Outcome: events.AttemptSuccess, FirstByteAt: first},
+			ended:   ended{committed: true, paced: true},
+			want:    health.Waited{Streamed: true},
+		},
+		"a timeout": {
+			settled: events.AttemptSettled{Outcome: events.AttemptRetryable, ErrorClass: events.ErrorTimeout},
+			want:    health.Waited{For: 5 * time.Second},
+		},
+		"a client that left before the first byte": {
+			settled: events.AttemptSettled{Accept: events.Accept{Stream: true}, Outcome: events.AttemptCancelled},
+			want:    health.Waited{Streamed: true, For: 5 * time.Second},
+		},
+		"a failure":          {settled: events.AttemptSettled{Outcome: events.AttemptRetryable, FirstByteAt: first}},
+		"a wrong request":    {settled: events.AttemptSettled{Outcome: events.AttemptTerminal, FirstByteAt: first}},
+		"tokens are counted": {op: adapters.OperationCountTokens, settled: events.AttemptSettled{Outcome: events.AttemptSuccess, FirstByteAt: first}},
+	} {
+		r := &requestActor{in: ForwardInput{Request: &adapters.RequestContext{Operation: c.op}}}
+		c.settled.StartedAt, c.settled.FinishedAt = start, end
+		if got := r.waited(&c.ended, &c.settled); got != c.want {
+			t.Errorf("%s: %+v, want %+v", name, got, c.want)
 		}
 	}
 }

@@ -111,7 +111,7 @@ type placed struct {
 const listed = `
 prices:
   - {provider: groq, model: "*", valid_from: 2000-01-01, per_million: {input: "1", cache_read: "0.1", output: "2"}}
-  - {provider: deepseek, model: "*", valid_from: 2000-01-01, per_million: {input: "0.5", output: "9"}}
+  - {provider: deepseek, model: "*", valid_from: 2000-01-01, per_million: {input: "0.6", output: "9"}}
 `
 
 func newPlaced(t *testing.T, poolPolicy, policy string, registries ...string) *placed {
@@ -308,10 +308,16 @@ func TestCostFollowsTheCache(t *testing.T) {
 	})
 }
 
-// The cheapest registry goes first: by input for long prompts, by output where models write much; a cache turns it round.
+// The cheapest registry goes first: by input for long prompts, by output where models write much. A cache turns it round, where the
+// registry itself will find the endpoint that has it.
 func TestAPoolByCost(t *testing.T) {
+	t.Run("its registries go by cost, too", func(t *testing.T) { poolByCost(t, balance.Cost, "groq") })
+	t.Run("its registries do not look for caches", func(t *testing.T) { poolByCost(t, balance.Weighted, "deepseek") })
+}
+
+func poolByCost(t *testing.T, policy, cached string) {
 	synctest.Test(t, func(t *testing.T) {
-		p := newPlaced(t, balance.Cost, balance.Cost, "groq", "deepseek", "unpriced")
+		p := newPlaced(t, balance.Cost, policy, "groq", "deepseek", "unpriced")
 		short, long := `{"messages":[{"role":"user","content":"Hello"}]}`, conversation("tolls", 0)
 		wants := func(why, body, want string) {
 			t.Helper()
@@ -322,7 +328,7 @@ func TestAPoolByCost(t *testing.T) {
 		}
 		// Of models that are expected to write 512 tokens: 2 a million there, 9 a million here.
 		wants("a short question", short, "groq")
-		// They wrote 20. 4000 tokens of input: 0.0040 there, 0.0020 here.
+		// They wrote 20. 4000 tokens of input: 0.0040 there, 0.0024 here.
 		wants("a long question", long, "deepseek")
 		p.field.fails["deepseek/e1"], p.field.fails["deepseek/e2"] = 429, 429
 		p.ask("m", "", conversation("bridges", 0), false)
@@ -331,8 +337,9 @@ func TestAPoolByCost(t *testing.T) {
 		wants("deepseek is limited", conversation("ferries", 0), "groq")
 		time.Sleep(2 * time.Second)
 		clear(p.field.fails)
-		// Half of the prompt is read from groq's cache, as it was guessed: 0.0022 there, 0.0020 here.
-		wants("what is in a cache is cheaper, but not cheap enough", conversation("ferries", 1), "deepseek")
+		wants("another question", conversation("tunnels", 0), "deepseek")
+		// Half of the prompt is read from groq's cache, as it is guessed at first: 0.0022 there, 0.0024 here.
+		wants("what is in a cache is cheaper", conversation("ferries", 1), cached)
 		p.over()
 	})
 }
@@ -381,6 +388,29 @@ func TestAPoolByLatencyAndByLoad(t *testing.T) {
 		if got := p.field.at(); slices.Contains(got, "a/e1") || slices.Contains(got, "a/e2") {
 			t.Errorf("the slower registry is asked: %v", got)
 		}
+		p.over()
+
+		// Of two that nothing is known of, the second hangs: one request finds out, and the others do not.
+		p = newPlaced(t, balance.Latency, balance.Latency, "a", "b")
+		p.ask("m", "", "{}", true)
+		known := p.field.at()[0][:1]
+		for _, e := range []string{"a/e1", "a/e2", "b/e1", "b/e2"} {
+			if e[:1] != known {
+				p.field.first[e] = time.Minute
+			}
+		}
+		var hanging sync.WaitGroup
+		hanging.Go(func() { p.ask("m", "", "{}", true) })
+		synctest.Wait()
+		for range 5 {
+			p.ask("m", "", "{}", true)
+		}
+		for i, at := range p.field.at() {
+			if (at[:1] == known) != (i > 0) {
+				t.Errorf("request %d goes to %s, and %s is the one that is known", i, at, known)
+			}
+		}
+		hanging.Wait()
 		p.over()
 
 		p = newPlaced(t, balance.LeastBusy, balance.LeastBusy, "a", "b")

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/tollhouse/tollhouse/actors/balance"
 	"github.com/tollhouse/tollhouse/actors/routing"
 	"github.com/tollhouse/tollhouse/adapters/all"
 	"github.com/tollhouse/tollhouse/cmd/tollhouse/config"
@@ -80,5 +82,41 @@ func TestAWrongAddressIsNotRepeated(t *testing.T) {
 	set, _ := all.Set()
 	if _, err := prepare(cfg, set, nil); err == nil || strings.Contains(fmt.Sprint(err), "secret") || !strings.Contains(fmt.Sprint(err), "registries[0]: endpoints[1].base_url") {
 		t.Errorf("%v", err)
+	}
+}
+
+// The configuration takes exactly the policies that there are, at both places, and what is wired knows prices.
+func TestPoliciesAndPricesAreWired(t *testing.T) {
+	set, err := all.Set()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parse := func(policy string) (*config.Config, error) {
+		text := strings.NewReplacer("provider: openai,", "provider: openai, balance: "+policy+",", "{members:", "{balance: "+policy+", members:").Replace(wired)
+		return config.Parse([]byte(text), func(string) (string, bool) { return "", false })
+	}
+	for _, policy := range balance.Names {
+		cfg, err := parse(policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := prepare(cfg, set, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.snapshot.Registries["a"].Balance + " " + p.snapshot.Pools["main"].Balance; got != policy+" "+policy {
+			t.Errorf("%s is wired as %s", policy, got)
+		}
+		price, ok := p.snapshot.Prices.Price("openai", "gpt-4o", 1000, time.Now())
+		if !ok || price.Input != 2_500_000 || price.Currency != "USD" {
+			t.Errorf("gpt-4o costs %+v, %v", price, ok)
+		}
+	}
+	_, err = parse("best")
+	list := strings.Join(balance.Names, ", ")
+	for _, at := range []string{"registries[0].balance", "pools.main.balance"} {
+		if want := at + `: "best" is not one of ` + list; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v\nlacks %s", err, want)
+		}
 	}
 }
