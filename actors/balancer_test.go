@@ -175,7 +175,7 @@ func TestThePermitComesWithWhatWasLookedAt(t *testing.T) {
 	defer f.Drain(t.Context())
 	ask := func(only *adapters.Endpoint) picked {
 		got := make(chan picked, 1)
-		f.system.Root.Send(f.current.Load().balancers[r], &pick{
+		f.system.Root.Send(f.current.Load().registries[r].balancer, &pick{
 			request: balance.Request{Model: "m"}, attempt: 1, only: only, reply: func(p picked) { got <- p },
 		})
 		return <-got
@@ -195,7 +195,7 @@ func TestThePermitComesWithWhatWasLookedAt(t *testing.T) {
 	turned := 0 // away
 	for range 9 {
 		p := ask(nil)
-		if len(p.considered) == 2 && p.considered[1].Reason == events.TriedBefore {
+		if len(p.considered) == 2 && p.considered[1].Reason == events.Reason(health.Busy) {
 			turned++
 		} else {
 			wants(p, events.Considered{Endpoint: "e1", Reason: events.Chosen}, events.Considered{Endpoint: "e0", Reason: events.Behind})
@@ -204,7 +204,7 @@ func TestThePermitComesWithWhatWasLookedAt(t *testing.T) {
 	if turned < 7 {
 		t.Errorf("it was e0's turn nine times of ten, and %d of 9 were turned away", turned)
 	}
-	wants(ask(r.Endpoints[0]), events.Considered{Endpoint: "e0", Reason: events.TriedBefore})
+	wants(ask(r.Endpoints[0]), events.Considered{Endpoint: "e0", Reason: events.Reason(health.Busy)})
 }
 
 func TestWhatIsWaitedFor(t *testing.T) {
@@ -231,7 +231,7 @@ func TestWhatIsWaitedFor(t *testing.T) {
 		},
 		"a stream of which that was told when it began": {
 			settled: events.AttemptSettled{Accept: events.Accept{Stream: true}, Outcome: events.AttemptSuccess, FirstByteAt: first},
-			ended:   ended{committed: true, paced: true},
+			ended:   ended{committed: true, opened: true},
 			want:    health.Waited{Streamed: true},
 		},
 		"a timeout": {
