@@ -17,17 +17,24 @@ const (
 type Budget struct {
 	Attempts int       // at most
 	Until    time.Time // attempts start before
+	// Random draws from [0, n); nil: from the process's own source.
+	Random func(n int64) int64
 }
 
 // Next reports how long to wait before going round again after `done` attempts, where the soonest endpoint is available
-// after `available`. It is false where the budget does not hold that.
+// after `available`. It is false where the budget does not hold that. The jitter comes on top: all who wait for one endpoint would
+// else be there in the same instant.
 func (b Budget) Next(now time.Time, done, round int, available time.Duration) (time.Duration, bool) {
-	if done >= b.Attempts {
+	room := b.Until.Sub(now) - available
+	if done >= b.Attempts || room <= 0 {
 		return 0, false
 	}
-	ceiling := min(first<<min(round, 10), last)
-	wait := max(rand.N(ceiling), available)
-	return wait, now.Add(wait).Before(b.Until)
+	random := b.Random
+	if random == nil {
+		random = rand.Int64N
+	}
+	ceiling := min(first<<min(round, 10), last, room)
+	return available + time.Duration(random(int64(ceiling))), true
 }
 
 // More reports whether another attempt may start now.
