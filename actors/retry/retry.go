@@ -22,19 +22,21 @@ type Budget struct {
 }
 
 // Next reports how long to wait before going round again after `done` attempts, where the soonest endpoint is available
-// after `available`. It is false where the budget does not hold that. The jitter comes on top: all who wait for one endpoint would
-// else be there in the same instant.
+// after `available`. It is false where the budget does not hold that. The jitter comes on top, as far as the budget holds it: all who
+// wait for one endpoint would else be there in the same instant.
 func (b Budget) Next(now time.Time, done, round int, available time.Duration) (time.Duration, bool) {
-	room := b.Until.Sub(now) - available
-	if done >= b.Attempts || room <= 0 {
+	if done >= b.Attempts {
 		return 0, false
 	}
 	random := b.Random
 	if random == nil {
 		random = rand.Int64N
 	}
-	ceiling := min(first<<min(round, 10), last, room)
-	return available + time.Duration(random(int64(ceiling))), true
+	jitter := time.Duration(random(int64(min(first<<min(round, 10), last))))
+	if now.Add(available + jitter).Before(b.Until) {
+		return available + jitter, true
+	}
+	return available, available > 0 && now.Add(available).Before(b.Until)
 }
 
 // More reports whether another attempt may start now.

@@ -37,6 +37,10 @@ func TestBudget(t *testing.T) {
 	if _, ok := b.Next(now, 2, 0, 10*time.Second); ok {
 		t.Error("a wait up to the end of the budget was taken")
 	}
+	// The end of the budget is no reason to go round without a pause.
+	if d, ok := b.Next(b.Until.Add(-time.Nanosecond), 2, 0, 0); ok {
+		t.Errorf("with a nanosecond left: %v", d)
+	}
 	if _, ok := b.Next(now, 3, 0, 0); ok || b.More(now, 3) {
 		t.Error("a fourth attempt")
 	}
