@@ -179,6 +179,9 @@ var forEver = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 // admitted asks the rate limit, and takes over what its headers would say.
 func (c *call) admitted(now time.Time, sky Sky) bool {
 	ok, left, of, retryAfter := c.site.admit(now, sky)
+	if sky.Untold {
+		return ok
+	}
 	reset := time.Duration(float64(of-left) / sky.Limit * float64(time.Second))
 	c.resp.Limits.Requests = adapters.Limit{Known: true, Remaining: left, Of: of, Reset: reset}
 	c.resp.RetryAfter = retryAfter
@@ -252,15 +255,16 @@ func (c *call) wait(d, limit time.Duration, late error) error {
 	var broken error
 	now := time.Since(c.site.began)
 	spell, turned := turn(c.site.Spells, now, min(d, forever-now))
+	hit := spell.From - now + time.Duration(c.r.Int64N(int64(50*time.Millisecond))) // not all in the same instant
 	switch {
 	case turned && spell.Refuses:
-		d, broken = spell.From-now+time.Duration(c.r.Int64N(int64(50*time.Millisecond))), errReset
+		d, broken = hit, errReset
 	case turned:
 		d = forever
 	}
 	switch {
 	case late == adapters.ErrTimeoutIdle && turned && limit > 0: // until then it was not silent
-		d = min(d, spell.From-now+limit)
+		d = min(d, hit+limit)
 		broken = cmp.Or(broken, late)
 	case late != adapters.ErrTimeoutIdle && limit > 0 && limit < d:
 		d, broken = limit, late

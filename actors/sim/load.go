@@ -95,7 +95,7 @@ func (c *clients) prompt(session int, model string, stream bool) (request, error
 	r := rand.New(rand.NewPCG(c.seed, uint64(session)<<8|3))
 	input := 1 + int(c.Input*math.Exp(0.6*r.NormFloat64()))
 	text := strings.Repeat(fmt.Sprintf("word%d ", session), 1+input*4/(5+len(strconv.Itoa(session))))
-	body := fmt.Appendf(nil, `{"model":%q,"stream":%t,"max_tokens":%d,"prompt_cache_key":"session-%d","messages":[{"role":"system","content":%q},{"role":"user","content":"go on"}]}`,
+	body := fmt.Appendf(nil, `{"model":%q,"stream":%t,"max_tokens":%d,"prompt_cache_key":"session-%d","messages":[{"role":"system","content":"%s"},{"role":"user","content":"go on"}]}`,
 		model, stream, int(c.Output*4), session, text)
 	inspection, err := openaichat.Dialect{}.Inspect(adapters.OperationChat, "/v1/chat/completions", body)
 	if err != nil {

@@ -93,7 +93,7 @@ func (d draw) sky() Sky {
 		{Drops: true},
 		{Hangs: true},
 		{Revoked: true},
-		{Limit: 0.2 + 3*d.Float64(), RetryAfter: d.between(0, 8*time.Second)},
+		{Limit: 0.2 + 3*d.Float64(), RetryAfter: d.between(0, 8*time.Second), Untold: d.often(0.3)},
 		{Fails: share},
 		{Overloads: share},
 		{Breaks: share},

@@ -55,6 +55,7 @@ func seeds(t *testing.T) uint64 {
 // TestTheRulesHold draws worlds in which much goes wrong, and holds all that is decided in them to the rules of Watch and Books. One world
 // alone is looked at with TOLLHOUSE_SIM_SEED.
 func TestTheRulesHold(t *testing.T) {
+	t.Parallel()
 	known, n := policies(t), seeds(t)
 	first := uint64(0)
 	if one, err := strconv.ParseUint(os.Getenv("TOLLHOUSE_SIM_SEED"), 10, 64); err == nil {

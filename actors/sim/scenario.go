@@ -12,11 +12,12 @@ import (
 
 // Scenario is all that a run depends on.
 type Scenario struct {
-	Seed       uint64
-	Registries []*Registry
-	Consumers  []Consumer
-	Load       Load
-	Reloads    []Reload
+	Seed        uint64
+	PoolBalance string
+	Registries  []*Registry
+	Consumers   []Consumer
+	Load        Load
+	Reloads     []Reload
 	// Sample is how often what the forwarder publishes is compared with what must be so; 0: only at the end.
 	Sample time.Duration
 }
@@ -52,7 +53,7 @@ var everything = []routing.Trigger{
 // snapshot is the configuration; of what was before, that is kept which has not changed.
 func (s *Scenario) snapshot(before *routing.Snapshot) *routing.Snapshot {
 	snapshot := &routing.Snapshot{Registries: map[string]*adapters.Registry{}}
-	pool := &routing.Pool{Name: "main"}
+	pool := &routing.Pool{Name: "main", Balance: s.PoolBalance}
 	var behind []routing.Fallback
 	for _, r := range s.Registries {
 		reg := r.registry()

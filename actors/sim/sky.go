@@ -11,6 +11,7 @@ type Sky struct {
 	Revoked    bool          // the credential is refused
 	Limit      float64       // requests a second that it lets through; 0: no limit
 	RetryAfter time.Duration // said with a 429, at least; 0: until there is room for one
+	Untold     bool          // a 429 says nothing of how long
 	Fails      float64       // share answered with 500
 	Overloads  float64       // share answered with 200, and an overload in it
 	Breaks     float64       // share of streams that break off midway

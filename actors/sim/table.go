@@ -60,8 +60,8 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 }
 
 // writeTable writes rows as Markdown.
-func writeTable(w io.Writer, rows []Row) {
-	fmt.Fprintln(w, "| weather | policy | success | cut | p50 | p99 | attempts | $/1000 | share of a, b, c, d |")
+func writeTable(w io.Writer, of string, rows []Row) {
+	fmt.Fprintf(w, "| %s | policy | success | cut | p50 | p99 | attempts | $/1000 | %% of a, b, c, d |\n", of)
 	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|")
 	weather := ""
 	for _, r := range rows {

@@ -256,7 +256,8 @@ func (w *Watch) compare(now time.Time, current *routing.Snapshot, g gauges) {
 		for _, e := range r.Endpoints {
 			name := r.Name + "/" + e.Name
 			available, refused := w.state(now, w.places[e])
-			w.rule((g.available[name] == 1) == available, "%s is available: %v, and must be: %v", name, g.available[name], available)
+			said := g.available[name] == 1
+			w.rule(said == available, "%s is available: %v, and must be: %v", name, said, available)
 			w.rule(int(g.refused[name]) == refused, "%s refuses %v models, and must refuse %d", name, g.refused[name], refused)
 		}
 	}

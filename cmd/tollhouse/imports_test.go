@@ -40,6 +40,7 @@ var ours = map[string][]string{
 	"actors/balance":                {"adapters", "actors/health"},
 	"actors/actortest":              {"events", "adapters"},
 	"actors":                        {"events", "adapters", "actors/routing", "actors/balance", "actors/health", "actors/retry", "actors/sessions"},
+	"actors/sim":                    {"events", "actors", "actors/routing", "adapters", "adapters/dialects/openaichat", "adapters/providers/compatible"},
 	"ingress":                       {"events", "actors", "actors/routing", "adapters"},
 	"ingress/admin":                 {},
 	"analytics/prices":              {},
