@@ -51,7 +51,6 @@ func (f *Forwarder) Forward(ctx context.Context, in ForwardInput) (*ForwardResul
 		case stepAttempt:
 			l := w.attempt(s)
 			if l.e.err == nil && l.e.resp != nil && l.e.resp.Stream != nil {
-				w.opened(l.s, l.e)
 				return w.streaming(l.e, l.s.target.Registry, l.s.start), nil
 			}
 			w.tell(l.e)
@@ -171,6 +170,7 @@ func (w *forward) call(ctx context.Context, s step) (e *ended) {
 	}
 	e.resp, e.err = invoke(ctx, s.target, w.in.Request)
 	w.keep(s.target.Registry, s.start, e.resp)
+	w.opened(s, e)
 	return e
 }
 

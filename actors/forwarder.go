@@ -62,6 +62,7 @@ type Options struct {
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 	Now        func() time.Time
+	Random     func(n int64) int64 // from [0, n), for what is left to chance; nil: the process's own source
 }
 
 // Forwarder takes the whole decision for one request: which registry, which endpoint, how often, and how it ends.

@@ -93,7 +93,7 @@ type opened struct {
 }
 
 func (w *forward) opened(s step, e *ended) {
-	if at := e.resp.FirstByteAt; (w.gen.paced || s.permit.Probes()) && !at.IsZero() {
+	if at := e.resp.FirstByteAt; e.err == nil && e.resp.Stream != nil && (w.gen.paced || s.permit.Probes()) && !at.IsZero() {
 		e.opened = true
 		w.f.system.Root.Send(s.provider, opened{s.permit, at.Sub(s.start.StartedAt)})
 	}

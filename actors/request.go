@@ -148,7 +148,7 @@ func (r *requestActor) Receive(c actor.Context) {
 func (r *requestActor) begin() {
 	req, consumer := r.in.Request, r.in.Consumer
 	r.budget = retry.Budget{
-		Attempts: max(consumer.Retry.MaxAttempts, 1), Until: r.f.o.Now().Add(consumer.Retry.Budget),
+		Attempts: max(consumer.Retry.MaxAttempts, 1), Until: r.f.o.Now().Add(consumer.Retry.Budget), Random: r.f.o.Random,
 	}
 	var err error
 	if req.Operation == adapters.OperationStored {

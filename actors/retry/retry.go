@@ -17,17 +17,26 @@ const (
 type Budget struct {
 	Attempts int       // at most
 	Until    time.Time // attempts start before
+	// Random draws from [0, n); nil: from the process's own source.
+	Random func(n int64) int64
 }
 
 // Next reports how long to wait before going round again after `done` attempts, where the soonest endpoint is available
-// after `available`. It is false where the budget does not hold that.
+// after `available`. It is false where the budget does not hold that. The jitter comes on top, as far as the budget holds it: all who
+// wait for one endpoint would else be there in the same instant.
 func (b Budget) Next(now time.Time, done, round int, available time.Duration) (time.Duration, bool) {
 	if done >= b.Attempts {
 		return 0, false
 	}
-	ceiling := min(first<<min(round, 10), last)
-	wait := max(rand.N(ceiling), available)
-	return wait, now.Add(wait).Before(b.Until)
+	random := b.Random
+	if random == nil {
+		random = rand.Int64N
+	}
+	jitter := time.Duration(random(int64(min(first<<min(round, 10), last))))
+	if now.Add(available + jitter).Before(b.Until) {
+		return available + jitter, true
+	}
+	return available, available > 0 && now.Add(available).Before(b.Until)
 }
 
 // More reports whether another attempt may start now.

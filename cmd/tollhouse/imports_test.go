@@ -42,6 +42,7 @@ var ours = map[string][]string{
 	"actors/balance":                {"adapters", "actors/health", "actors/routing", "actors/affinity", "analytics/prices"},
 	"actors/actortest":              {"events", "adapters"},
 	"actors":                        {"events", "adapters", "actors/routing", "actors/balance", "actors/affinity", "actors/health", "actors/retry", "actors/queue", "actors/sessions"},
+	"actors/sim":                    {"events", "actors", "actors/routing", "adapters", "adapters/dialects/openaichat", "adapters/providers/compatible"},
 	"ingress":                       {"events", "actors", "actors/routing", "adapters"},
 	"ingress/admin":                 {},
 	"analytics/prices":              {},

@@ -1,0 +1,106 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tollhouse/tollhouse/actors/routing"
+	"github.com/tollhouse/tollhouse/adapters"
+	"github.com/tollhouse/tollhouse/adapters/providers/compatible"
+)
+
+// Scenario is all that a run depends on.
+type Scenario struct {
+	Seed        uint64
+	PoolBalance string
+	Registries  []*Registry
+	Consumers   []Consumer
+	Load        Load
+	Reloads     []Reload
+	// Sample is how often what the forwarder publishes is compared with what must be so; 0: only at the end.
+	Sample time.Duration
+}
+
+// Registry is one registry of the pool, or behind it.
+type Registry struct {
+	Name     string
+	Balance  string
+	Weight   int // in the pool
+	Behind   bool
+	ModelMap map[string]string
+	Timeouts adapters.Timeouts
+	Places   []*Place
+}
+
+// Consumer is one kind of client.
+type Consumer struct {
+	Retry routing.RetryPolicy
+	Drain bool
+}
+
+// Reload reads the configuration anew, with what has changed in it.
+type Reload struct {
+	At     time.Duration
+	Change func(*Scenario)
+}
+
+// Everything is every trigger.
+var everything = []routing.Trigger{
+	routing.OnHTTP429, routing.OnHTTP5xx, routing.OnTimeout, routing.OnTransport, routing.OnProviderError,
+}
+
+// snapshot is the configuration; of what was before, that is kept which has not changed.
+func (s *Scenario) snapshot(before *routing.Snapshot) *routing.Snapshot {
+	snapshot := &routing.Snapshot{Registries: map[string]*adapters.Registry{}}
+	pool := &routing.Pool{Name: "main", Balance: s.PoolBalance}
+	var behind []routing.Fallback
+	for _, r := range s.Registries {
+		reg := r.registry()
+		if before != nil && before.Registries[r.Name] != nil {
+			reg = reg.TakeOver(before.Registries[r.Name])
+		}
+		snapshot.Registries[r.Name] = reg
+		if r.Behind {
+			behind = append(behind, routing.Fallback{Registry: reg})
+		} else {
+			pool.Members = append(pool.Members, routing.Member{Registry: reg, Weight: r.Weight})
+		}
+	}
+	snapshot.Pools = map[string]*routing.Pool{pool.Name: pool}
+	for i, c := range s.Consumers {
+		snapshot.Consumers = append(snapshot.Consumers, &routing.Consumer{
+			Name: fmt.Sprint("app", i+1), Pool: pool, Fallback: behind, Retry: c.Retry, Drain: c.Drain,
+		})
+	}
+	return snapshot
+}
+
+func (r *Registry) registry() *adapters.Registry {
+	reg := &adapters.Registry{
+		Name: r.Name, Provider: compatible.Vendors()[1], Balance: r.Balance, ModelMap: r.ModelMap, Timeouts: r.Timeouts,
+	}
+	for _, p := range r.Places {
+		reg.Endpoints = append(reg.Endpoints, &adapters.Endpoint{
+			Name: p.Name, Weight: p.Weight, MaxConcurrency: p.Permits, Timeouts: r.Timeouts,
+		})
+	}
+	return reg
+}
+
+// String names what a failure needs to be looked at.
+func (s *Scenario) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d", s.Seed)
+	for _, r := range s.Registries {
+		fmt.Fprintf(&b, "\n%s (%s, behind %v, timeouts %v)", r.Name, r.Balance, r.Behind, r.Timeouts)
+		for _, p := range r.Places {
+			fmt.Fprintf(&b, "\n  %s: %d permits, weather %+v", p.Name, p.Permits, p.Spells)
+		}
+	}
+	for _, c := range s.Consumers {
+		fmt.Fprintf(&b, "\nconsumer: %+v", c)
+	}
+	fmt.Fprintf(&b, "\nload: %+v", s.Load)
+	return b.String()
+}
