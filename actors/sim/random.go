@@ -59,6 +59,9 @@ func (d draw) registry(i int, length time.Duration, policies []string) *Registry
 	if d.often(0.3) {
 		r.ModelMap = map[string]string{"gpt-mini": "mini-2026"}
 	}
+	if d.often(0.3) {
+		r.Queue = d.IntN(6) - 1
+	}
 	for n := range 1 + d.IntN(4) {
 		r.Places = append(r.Places, d.place(n, length))
 	}
@@ -111,6 +114,12 @@ func (d draw) consumer() Consumer {
 		if d.often(0.8) {
 			c.Retry.On = append(c.Retry.On, t)
 		}
+	}
+	if d.often(0.3) {
+		c.Hedge = &routing.Hedge{Share: 0.05 + 0.95*d.Float64()}
+	}
+	if d.often(0.3) {
+		c.On = []routing.Trigger{everything[d.IntN(len(everything))], routing.OnUnavailable}
 	}
 	return c
 }

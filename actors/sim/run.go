@@ -151,7 +151,7 @@ func (r *run) client(q *request, snapshot *routing.Snapshot) (result Result) {
 		defer time.AfterFunc(q.hangsUp, func() { cancel(adapters.ErrClientGone) }).Stop()
 	}
 	consumer, began := snapshot.Consumers[q.consumer], time.Now()
-	r.watch.arrives(began, q.id(), consumer.Retry)
+	r.watch.arrives(began, q.id(), consumer)
 	result.Stream = q.stream
 	res, err := r.f.Forward(ctx, actors.ForwardInput{
 		GatewayID: "sim", Snapshot: snapshot, Consumer: consumer, Data: actors.ConsumerData{KeyID: "key"}, Request: q.context(),

@@ -30,6 +30,7 @@ type Registry struct {
 	Behind   bool
 	ModelMap map[string]string
 	Timeouts adapters.Timeouts
+	Queue    int // as adapters.Registry has it
 	Places   []*Place
 }
 
@@ -37,6 +38,8 @@ type Registry struct {
 type Consumer struct {
 	Retry routing.RetryPolicy
 	Drain bool
+	Hedge *routing.Hedge
+	On    []routing.Trigger // of its fallbacks
 }
 
 // Reload reads the configuration anew, with what has changed in it.
@@ -52,9 +55,9 @@ var everything = []routing.Trigger{
 
 // snapshot is the configuration; of what was before, that is kept which has not changed.
 func (s *Scenario) snapshot(before *routing.Snapshot) *routing.Snapshot {
-	snapshot := &routing.Snapshot{Registries: map[string]*adapters.Registry{}}
+	snapshot := &routing.Snapshot{Registries: map[string]*adapters.Registry{}, Prices: priced(s.Registries)}
 	pool := &routing.Pool{Name: "main", Balance: s.PoolBalance}
-	var behind []routing.Fallback
+	var behind []*adapters.Registry
 	for _, r := range s.Registries {
 		reg := r.registry()
 		if before != nil && before.Registries[r.Name] != nil {
@@ -62,16 +65,18 @@ func (s *Scenario) snapshot(before *routing.Snapshot) *routing.Snapshot {
 		}
 		snapshot.Registries[r.Name] = reg
 		if r.Behind {
-			behind = append(behind, routing.Fallback{Registry: reg})
+			behind = append(behind, reg)
 		} else {
 			pool.Members = append(pool.Members, routing.Member{Registry: reg, Weight: r.Weight})
 		}
 	}
 	snapshot.Pools = map[string]*routing.Pool{pool.Name: pool}
 	for i, c := range s.Consumers {
-		snapshot.Consumers = append(snapshot.Consumers, &routing.Consumer{
-			Name: fmt.Sprint("app", i+1), Pool: pool, Fallback: behind, Retry: c.Retry, Drain: c.Drain,
-		})
+		consumer := &routing.Consumer{Name: fmt.Sprint("app", i+1), Pool: pool, Retry: c.Retry, Drain: c.Drain, Hedge: c.Hedge}
+		for _, reg := range behind {
+			consumer.Fallback = append(consumer.Fallback, routing.Fallback{Registry: reg, On: c.On})
+		}
+		snapshot.Consumers = append(snapshot.Consumers, consumer)
 	}
 	return snapshot
 }
@@ -79,6 +84,7 @@ func (s *Scenario) snapshot(before *routing.Snapshot) *routing.Snapshot {
 func (r *Registry) registry() *adapters.Registry {
 	reg := &adapters.Registry{
 		Name: r.Name, Provider: compatible.Vendors()[1], Balance: r.Balance, ModelMap: r.ModelMap, Timeouts: r.Timeouts,
+		Queue: r.Queue,
 	}
 	for _, p := range r.Places {
 		reg.Endpoints = append(reg.Endpoints, &adapters.Endpoint{
@@ -86,6 +92,21 @@ func (r *Registry) registry() *adapters.Registry {
 		})
 	}
 	return reg
+}
+
+// priced is what the models cost by which the places know them.
+type priced []*Registry
+
+// Price is the first place's of the registry that sends the model.
+func (p priced) Price(_, sentModel string, _ uint64, _ time.Time) (routing.Price, bool) {
+	const nano = 1000 // in 10⁻¹²
+	for _, r := range p {
+		if sent, mapped := r.ModelMap["gpt"]; mapped && sent == sentModel || !mapped && sentModel == "gpt" {
+			at := r.Places[0]
+			return routing.Price{Input: at.In * nano, CacheRead: at.In * nano / 10, Output: at.Out * nano, Currency: "USD"}, true
+		}
+	}
+	return routing.Price{}, false
 }
 
 // String names what a failure needs to be looked at.

@@ -50,6 +50,8 @@ type asked struct {
 	since    time.Time
 	attempts int
 	last     events.AttemptOutcome // what came of the latest that is settled
+	hedges   bool
+	running  []*judged // where its attempts are that are open
 }
 
 func newWatch(began time.Time) *Watch {
@@ -100,10 +102,10 @@ func (j *judged) model(name string) *circuit {
 }
 
 // arrives is told of a request before it is forwarded.
-func (w *Watch) arrives(now time.Time, id string, retry routing.RetryPolicy) {
+func (w *Watch) arrives(now time.Time, id string, c *routing.Consumer) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.requests[id] = &asked{retry: retry, since: now}
+	w.requests[id] = &asked{retry: c.Retry, since: now, hedges: c.Hedge != nil}
 }
 
 // begins is told of an attempt.
@@ -111,7 +113,7 @@ func (w *Watch) begins(now time.Time, id string, t *adapters.Target) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	j, attemptID := w.place(t), events.SettledEventID(id, t.Attempt)
-	w.mayBegin(now, id, attemptID)
+	w.mayBegin(now, id, attemptID, j)
 	where := j.registry + "/" + j.name
 	whole, model := &j.whole, j.model(t.SentModel)
 	w.rule(!j.out, "%s goes to %s, which is out", attemptID, where)
@@ -132,18 +134,26 @@ func (w *Watch) begins(now time.Time, id string, t *adapters.Target) {
 }
 
 // mayBegin holds an attempt to its request's budgets.
-func (w *Watch) mayBegin(now time.Time, id, attemptID string) {
+func (w *Watch) mayBegin(now time.Time, id, attemptID string, j *judged) {
 	q := w.requests[id]
 	if q == nil {
 		w.wrong("%s begins for a request that is closed", attemptID)
 		return
 	}
+	beside := len(q.running)
+	q.running = append(q.running, j)
 	if q.attempts++; q.attempts == 1 {
 		return
 	}
-	w.Seen["retry"]++
 	w.rule(q.attempts <= max(q.retry.MaxAttempts, 1), "%s is attempt %d of at most %d", attemptID, q.attempts, q.retry.MaxAttempts)
 	w.rule(now.Before(q.since.Add(q.retry.Budget)), "%s begins %v after its request, of %v", attemptID, now.Sub(q.since), q.retry.Budget)
+	if beside > 0 {
+		w.Seen["hedge"]++
+		w.rule(q.hedges && q.attempts == 2, "%s begins while another attempt runs", attemptID)
+		w.rule(q.running[0] != j, "%s goes to %s/%s, where the first runs", attemptID, j.registry, j.name)
+		return
+	}
+	w.Seen["retry"]++
 	w.rule(q.last == events.AttemptRetryable, "%s begins after one whose outcome is %q", attemptID, q.last)
 }
 
@@ -188,6 +198,9 @@ func (w *Watch) settled(now time.Time, e *events.AttemptSettled) {
 	delete(w.attempts, id)
 	if q := w.requests[e.RequestID]; q != nil {
 		q.last = e.Outcome
+		if i := slices.Index(q.running, a.at); i >= 0 {
+			q.running = slices.Delete(q.running, i, i+1)
+		}
 	}
 	w.Seen[string(e.Outcome)+" "+string(e.ErrorClass)]++
 	j, m := a.at, a.at.model(a.model)

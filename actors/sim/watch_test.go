@@ -36,7 +36,7 @@ func (d *told) after(t time.Duration) {
 
 // ask lets a request in that may have two attempts within ten seconds.
 func (d *told) ask(id string) {
-	d.arrives(d.now, id, routing.RetryPolicy{MaxAttempts: 2, Budget: 10 * time.Second})
+	d.arrives(d.now, id, &routing.Consumer{Retry: routing.RetryPolicy{MaxAttempts: 2, Budget: 10 * time.Second}})
 }
 
 func (d *told) start(id string, n uint16) *events.Start {

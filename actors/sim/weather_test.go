@@ -12,8 +12,8 @@ import (
 	"github.com/tollhouse/tollhouse/adapters"
 )
 
-// variant is one row of the table under each weather. What else can be switched on (hedging, a queue for permits, a retry budget) is one
-// more variant, whose with changes the registry or the consumer.
+// variant is one row of the table under each weather. What else can be switched on is one more variant, whose with changes the registry or
+// the consumer.
 type variant struct {
 	name    string
 	balance string // of the registry or of the pool; empty: the naive forwarder
@@ -30,6 +30,7 @@ var variants = []variant{
 	{name: "latency", balance: "latency"},
 	{name: "cost", balance: "cost"},
 	{name: "affinity", balance: "affinity"},
+	{name: "latency, hedging 10 %", balance: "latency", with: func(_ *Registry, c *Consumer) { c.Hedge = &routing.Hedge{Share: 0.1} }},
 }
 
 // weather is what befalls endpoint a from a third to two thirds of a run.
