@@ -12,7 +12,8 @@ import (
 
 // choice is what a request has found out about its candidates.
 type choice struct {
-	at     int // the candidate that is asked
+	from   int // the first candidate that may be asked
+	at     int // the one that is
 	tried  []*adapters.Endpoint
 	round  int
 	asked  int     // picks that are not answered yet; the actor outlives them all
@@ -119,10 +120,7 @@ func (r *requestActor) picked(p picked) {
 
 // none takes note of a candidate that has no endpoint now.
 func (r *requestActor) none(p picked) {
-	if r.paid != nil {
-		r.gen.registries[r.paid].retries.Return()
-		r.paid = nil
-	}
+	r.refund()
 	if !p.never && (!r.someCome || p.available < r.available) {
 		r.someCome, r.available = true, p.available
 	}
@@ -132,11 +130,21 @@ func (r *requestActor) none(p picked) {
 	r.limited, r.otherwise = r.limited || p.limited, r.otherwise || p.otherwise
 }
 
+// refund gives a retry back that is not made.
+func (r *requestActor) refund() {
+	if r.paid != nil {
+		r.gen.registries[r.paid].retries.Return()
+		r.paid = nil
+	}
+}
+
 // place begins an attempt at the endpoint that gave a permit.
 func (r *requestActor) place(p picked) {
 	r.leaveQueues()
-	r.placed, r.paid = true, nil
-	r.at = p.at
+	if p.at != r.at { // it waited there, and another is asked meanwhile
+		r.refund()
+	}
+	r.placed, r.paid, r.at = true, nil, p.at
 	if r.attempts == 0 {
 		r.leftBehind()
 	}
@@ -234,7 +242,7 @@ func (r *requestActor) waitedInVain(p picked) {
 func (r *requestActor) again() {
 	r.leaveQueues()
 	r.waits++ // the pause is over
-	r.at, r.tried, r.available, r.someCome, r.busy, r.limited, r.otherwise = 0, nil, 0, false, nil, false, false
+	r.at, r.tried, r.available, r.someCome, r.busy, r.limited, r.otherwise = r.from, nil, 0, false, nil, false, false
 	r.round++
 	r.choose()
 }

@@ -54,7 +54,7 @@ func (r *requestActor) toFallbackFor(trigger routing.Trigger) bool {
 	}
 	for i := r.at + 1; i < len(r.route.Candidates); i++ {
 		if slices.Contains(r.route.Candidates[i].On, trigger) {
-			r.route.Candidates, r.at = r.route.Candidates[i:], 0
+			r.from, r.at = i, i
 			return true
 		}
 	}
