@@ -99,6 +99,7 @@ func (e *Endpoint) Release(now time.Time, p Permit, r Report) (wentOut bool) {
 	e.paced(now, p.model, &r)
 	m := e.model(now, p.model)
 	defer e.tell(now, p.model, m)
+	defer e.startOver(p.model, m)
 	switch {
 	case r.Cancelled:
 		e.whole.undecided(p.probesWhole)

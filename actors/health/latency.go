@@ -69,6 +69,12 @@ func (p *pace) spread(streamed bool) *spread {
 	return &p.wholes
 }
 
+// forget makes it unknown how long it takes.
+func (p *pace) forget() {
+	p.streamed.average.Store(0)
+	p.whole.average.Store(0)
+}
+
 func (p *pace) of(streamed bool) *peak {
 	if streamed {
 		return &p.streamed
@@ -122,6 +128,19 @@ func (e *Endpoint) Opened(now time.Time, permit Permit, after time.Duration) (pu
 		e.tell(now, permit.model, m)
 	}
 	return publish
+}
+
+// startOver forgets how long was waited where a breaker is open now: it says how ill the endpoint was, and would keep the request away that
+// finds out whether it still is.
+func (e *Endpoint) startOver(name string, m *model) {
+	switch {
+	case e.whole.open:
+		for _, p := range e.paces {
+			p.forget()
+		}
+	case m.open && e.paces[name] != nil:
+		e.paces[name].forget()
+	}
 }
 
 // pace returns that of one model, which is made where there is none. The map itself is never changed: readers have it.

@@ -153,3 +153,37 @@ func TestClearIsWhatThereIsNothingToSayOf(t *testing.T) {
 		t.Error("an endpoint that recovers is taken at its whole weight")
 	}
 }
+
+// Where a breaker has opened it is not known any more how long an answer takes: what was waited for the ill must not keep the one away that
+// finds out whether it is well.
+func TestAnOpenBreakerForgetsHowLongWasWaited(t *testing.T) {
+	late := Report{Held: true, Class: events.ErrorTimeout, Waited: Waited{Streamed: true, For: time.Minute}}
+	for name, bad := range map[string]Report{"of a model": late, "of all": {Held: true, Class: events.ErrorTransport, Waited: late.Waited}} {
+		w := newWorld(t, 0)
+		first, ok := w.Acquire(w.now, "m")
+		if !ok {
+			t.Fatal("no permit")
+		}
+		for range inARow - 1 {
+			w.attempt("m", bad)
+		}
+		s := w.Status()
+		if d, known := s.Expect(w.now, "m", true); !known || d != time.Minute {
+			t.Errorf("%s: before it opens %v, %v", name, d, known)
+		}
+		w.attempt("m", bad)
+		w.wants("m", Open, firstOpen)
+		w.Release(w.after(firstOpen/2).now, first, late) // it began before
+		s = w.Status()
+		if d, known := s.Expect(w.now, "m", true); known {
+			t.Errorf("%s: expected to take %v", name, d)
+		}
+		w.attempt("m", Report{Waited: Waited{Streamed: true, Answered: true, For: time.Second}})
+		w.after(firstOpen)
+		w.attempt("m", Report{Waited: Waited{Streamed: true, Answered: true, For: time.Second}})
+		s = w.Status()
+		if d, known := s.Expect(w.now, "m", true); !known || d != time.Second {
+			t.Errorf("%s: healed it is expected to take %v, %v", name, d, known)
+		}
+	}
+}

@@ -86,6 +86,15 @@ func (s *stack) attempts() (map[string][]attempt, error) {
 	return all, nil
 }
 
+// books are those of every upstream.
+func (s *stack) books() []upstream.Entry {
+	all := s.upstream.Books()
+	for _, u := range s.others {
+		all = append(all, u.Books()...)
+	}
+	return all
+}
+
 // compare holds the upstream's books against ClickHouse: attempt by attempt, and token by token where usage was reported. What the
 // upstream knows nothing of must be abandoned, cancelled or a transport failure.
 func (s *stack) compare() error {
@@ -95,7 +104,7 @@ func (s *stack) compare() error {
 	}
 	served := map[string][]upstream.Entry{}
 	byResponse := map[string]upstream.Entry{}
-	for _, e := range s.upstream.Books() {
+	for _, e := range s.books() {
 		served[e.Mark] = append(served[e.Mark], e)
 		byResponse[e.ResponseID] = e
 	}
@@ -122,7 +131,7 @@ func (s *stack) compare() error {
 			return fmt.Errorf("mark %s: the books hold %d attempts that the upstream does not know: %+v", mark, unknown, rows)
 		}
 	}
-	for _, e := range s.upstream.Books() {
+	for _, e := range s.books() {
 		if e.Completed && e.Status == http.StatusOK && e.Reported.Input > 0 {
 			if err := known(e, stored[e.Mark]); err != nil {
 				return err

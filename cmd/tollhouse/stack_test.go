@@ -38,6 +38,7 @@ type stack struct {
 	dir      string
 	config   string
 	upstream *upstream.Server
+	others   []*upstream.Server // beside it
 	parts    map[string]*proc
 	last     map[string]string // where a killed part was
 	tls      string            // of the gateway: , tls: {cert: …, key: …}

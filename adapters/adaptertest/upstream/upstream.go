@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"regexp"
@@ -82,6 +83,7 @@ type Server struct {
 	stored  map[string]*Entry // responses that may be built upon, by their ids
 	asked   []string          // what was asked of stored responses: GET and the id
 	ids     atomic.Int64
+	weather map[string]string // of the requests that have no script
 }
 
 // Start runs an upstream for a test.
@@ -191,15 +193,15 @@ func (s *Server) enter(r *http.Request, body []byte) (*Entry, map[string]string)
 	if m := markPattern.FindSubmatch(body); m != nil {
 		e.Mark = string(m[1])
 	}
-	script := map[string]string{}
-	if m := scriptPattern.FindSubmatch(body); m != nil {
-		for pair := range strings.FieldsSeq(string(m[1])) {
-			name, value, _ := strings.Cut(pair, "=")
-			script[name] = value
-		}
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	script := maps.Clone(s.weather)
+	if m := scriptPattern.FindSubmatch(body); m != nil {
+		script = directives(string(m[1]))
+	}
+	if script == nil {
+		script = map[string]string{}
+	}
 	s.entries = append(s.entries, e)
 	s.seen[e.Mark]++
 	if e.Dialect == "openai_responses" && !s.store(e, body) {
