@@ -49,7 +49,7 @@ func seeds(t *testing.T) uint64 {
 		return 40
 	}
 	t.Log("TOLLHOUSE_SIM_SEEDS says how many worlds")
-	return 200
+	return 1000
 }
 
 // TestTheRulesHold draws worlds in which much goes wrong, and holds all that is decided in them to the rules of Watch and Books. One world

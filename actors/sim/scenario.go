@@ -55,7 +55,7 @@ var everything = []routing.Trigger{
 
 // snapshot is the configuration; of what was before, that is kept which has not changed.
 func (s *Scenario) snapshot(before *routing.Snapshot) *routing.Snapshot {
-	snapshot := &routing.Snapshot{Registries: map[string]*adapters.Registry{}, Prices: priced(s.Registries)}
+	snapshot := &routing.Snapshot{Registries: map[string]*adapters.Registry{}, Prices: pricesOf(s.Registries)}
 	pool := &routing.Pool{Name: "main", Balance: s.PoolBalance}
 	var behind []*adapters.Registry
 	for _, r := range s.Registries {
@@ -94,19 +94,28 @@ func (r *Registry) registry() *adapters.Registry {
 	return reg
 }
 
-// priced is what the models cost by which the places know them.
-type priced []*Registry
+// priced is what the models cost.
+type priced map[string]routing.Price
 
-// Price is the first place's of the registry that sends the model.
-func (p priced) Price(_, sentModel string, _ uint64, _ time.Time) (routing.Price, bool) {
+// pricesOf are by which the places know the models as they are now.
+func pricesOf(registries []*Registry) priced {
 	const nano = 1000 // in 10⁻¹²
-	for _, r := range p {
-		if sent, mapped := r.ModelMap["gpt"]; mapped && sent == sentModel || !mapped && sentModel == "gpt" {
-			at := r.Places[0]
-			return routing.Price{Input: at.In * nano, CacheRead: at.In * nano / 10, Output: at.Out * nano, Currency: "USD"}, true
+	all := priced{}
+	for _, r := range registries {
+		sent := "gpt"
+		if mapped, ok := r.ModelMap[sent]; ok {
+			sent = mapped
 		}
+		at := r.Places[0]
+		all[sent] = routing.Price{Input: at.In * nano, CacheRead: at.In * nano / 10, Output: at.Out * nano, Currency: "USD"}
 	}
-	return routing.Price{}, false
+	return all
+}
+
+// Price is the same whatever the provider, the size and the time.
+func (p priced) Price(_, sentModel string, _ uint64, _ time.Time) (routing.Price, bool) {
+	price, ok := p[sentModel]
+	return price, ok
 }
 
 // String names what a failure needs to be looked at.
