@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -105,7 +106,7 @@ type placed struct {
 	recorder *actortest.Recorder
 	consumer *routing.Consumer
 	f        *actors.Forwarder
-	n        int
+	n        atomic.Int64 // requests
 }
 
 const listed = `
@@ -151,9 +152,8 @@ func vendor(t *testing.T, name string) adapters.Provider {
 
 // ask makes one request and reads its answer to the end.
 func (p *placed) ask(model, session, body string, stream bool) {
-	p.n++
 	req := &adapters.RequestContext{
-		ID: fmt.Sprintf("request-%06d", p.n), Dialect: openaichat.Dialect{}, Operation: adapters.OperationChat, Body: []byte(body),
+		ID: fmt.Sprintf("request-%06d", p.n.Add(1)), Dialect: openaichat.Dialect{}, Operation: adapters.OperationChat, Body: []byte(body),
 		Inspection: adapters.Inspection{Model: model, Stream: stream}, Header: http.Header{}, ReceivedAt: time.Now(),
 	}
 	if session != "" {
