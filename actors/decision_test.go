@@ -39,13 +39,17 @@ func (noBooks) Settle(*events.AttemptSettled)                                {}
 func (noBooks) Close(*events.RequestClosed)                                  {}
 func (noBooks) SettleAndClose(*events.AttemptSettled, *events.RequestClosed) {}
 
-// decision makes a forwarder over one registry of n endpoints, and what takes one request through it.
-func decision(tb testing.TB, policy string, n int) (decide func()) {
+// decision makes a forwarder over a pool of registries with n endpoints each, and what takes one request through it.
+func decision(tb testing.TB, policy string, registries, n int) (decide func()) {
 	tb.Helper()
-	r := registry("r", n)
-	r.Balance = policy
-	pool := &routing.Pool{Members: []routing.Member{{Registry: r, Weight: 1}}}
-	snapshot := &routing.Snapshot{Registries: map[string]*adapters.Registry{"r": r}}
+	pool := &routing.Pool{Balance: policy}
+	snapshot := &routing.Snapshot{Registries: map[string]*adapters.Registry{}, Pools: map[string]*routing.Pool{"main": pool}}
+	for i := range registries {
+		r := registry(fmt.Sprint("r", i), n)
+		r.Balance = policy
+		pool.Members = append(pool.Members, routing.Member{Registry: r, Weight: 1})
+		snapshot.Registries[r.Name] = r
+	}
 	consumer := &routing.Consumer{Name: "app", Pool: pool, Retry: routing.RetryPolicy{MaxAttempts: 2, Budget: time.Minute}}
 	f, err := actors.NewForwarder(actors.Options{
 		Snapshot: snapshot, Recorder: noBooks{},
@@ -80,7 +84,7 @@ func BenchmarkDecision(b *testing.B) {
 	for _, policy := range balance.Names {
 		for _, n := range []int{1, 10, 1000} {
 			b.Run(fmt.Sprintf("%s/%d", policy, n), func(b *testing.B) {
-				decide := decision(b, policy, n)
+				decide := decision(b, policy, 1, n)
 				b.ReportAllocs()
 				for b.Loop() {
 					decide()
@@ -90,17 +94,35 @@ func BenchmarkDecision(b *testing.B) {
 	}
 }
 
+// BenchmarkPool is the same over a pool of ten registries with a hundred endpoints each.
+func BenchmarkPool(b *testing.B) {
+	for _, policy := range balance.Names {
+		b.Run(policy, func(b *testing.B) {
+			decide := decision(b, policy, 10, 100)
+			b.ReportAllocs()
+			for b.Loop() {
+				decide()
+			}
+		})
+	}
+}
+
 // A request's decision may allocate so often, whatever the policy and however many endpoints there are: most of it is its actor.
-const decisionBudget = 64
+const decisionBudget = 68
 
 func TestTheDecisionKeepsItsAllocationBudget(t *testing.T) {
 	for _, policy := range balance.Names {
 		for _, n := range []int{1, 10, 1000} {
-			decide := decision(t, policy, n)
+			decide := decision(t, policy, 1, n)
 			decide()
 			if got := testing.AllocsPerRun(200, decide); got > decisionBudget {
 				t.Errorf("%s among %d: %v allocations, at most %d", policy, n, got, decisionBudget)
 			}
+		}
+		decide := decision(t, policy, 10, 10)
+		decide()
+		if got := testing.AllocsPerRun(200, decide); got > decisionBudget {
+			t.Errorf("%s in a pool: %v allocations, at most %d", policy, got, decisionBudget)
 		}
 	}
 }

@@ -151,7 +151,10 @@ func (v views) wait(look *routing.View, c *routing.Candidate, status []*atomic.P
 		if !known {
 			continue
 		}
-		weight := float64(max(c.Registry.Endpoints[i].Weight, 1)) * s.Share(now, c.SentModel)
+		weight := float64(max(c.Registry.Endpoints[i].Weight, 1))
+		if !s.Clear() {
+			weight *= s.Share(now, c.SentModel)
+		}
 		if w := balance.Wait(expected, true, 0, s.InFlight, weight); !look.Known || w < look.Wait {
 			look.Wait, look.Known = w, true
 		}

@@ -106,7 +106,7 @@ type placed struct {
 	recorder *actortest.Recorder
 	consumer *routing.Consumer
 	f        *actors.Forwarder
-	n        atomic.Int64
+	n        atomic.Int64 // requests
 }
 
 const listed = `

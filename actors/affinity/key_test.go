@@ -198,3 +198,17 @@ func oneMore(body []byte, shape *adapters.Prompt) (longer []byte, ok bool) {
 	longer = append(longer, `,{"role":"assistant","content":"And so on."}`...)
 	return append(longer, body[turns.End-1:]...), true
 }
+
+// BenchmarkKey reads a conversation of 128 KiB, of which the beginning is a quarter.
+func BenchmarkKey(b *testing.B) {
+	text := strings.Repeat("You help those who pay the toll. ", 1000)
+	body := `{"model":"m","messages":[{"role":"system","content":"` + text + `"},{"role":"user","content":"Hello"}`
+	for range 3 {
+		body += `,{"role":"assistant","content":"` + text + `"},{"role":"user","content":"Go on."}`
+	}
+	req := chat(b, "openai_chat", body+`]}`)
+	b.SetBytes(int64(len(req.Body)))
+	for b.Loop() {
+		Key(req)
+	}
+}

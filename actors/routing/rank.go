@@ -126,10 +126,10 @@ func compareWaits(look []ranked) {
 // compareCosts takes what is cheapest. Behind stand those whose price is not known, or in another currency: there is no rate of exchange
 // here, so one goes first, by its name. Costs are compared as they are, exactly; places in their order stand for them.
 func compareCosts(look []ranked) {
-	currency, any := "", false
+	currency, some := "", false
 	for _, r := range look {
-		if r.Priced && r.class != unavailable && (!any || r.Currency < currency) {
-			currency, any = r.Currency, true
+		if r.Priced && r.class != unavailable && (!some || r.Currency < currency) {
+			currency, some = r.Currency, true
 		}
 	}
 	var amounts []uint64
