@@ -59,24 +59,42 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// writeTable writes rows as Markdown.
-func writeTable(w io.Writer, of string, rows []Row) {
-	fmt.Fprintf(w, "| %s | policy | success | cut | p50 | p99 | attempts | $/1000 | %% of a, b, c, d |\n", of)
-	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|---|")
-	weather := ""
-	for _, r := range rows {
-		shown := r.Weather
-		if shown == weather {
-			shown = ""
+// writeTables writes rows as Markdown: a table for each question, with a line for each weather and a column for each policy. The rows
+// are those of every policy under the first weather, then of every policy under the next.
+func writeTables(w io.Writer, of string, rows []Row) {
+	columns := 0
+	for columns < len(rows) && rows[columns].Weather == rows[0].Weather {
+		columns++
+	}
+	for _, q := range questions {
+		fmt.Fprintf(w, "| %s: %s |", of, q.asked)
+		for _, r := range rows[:columns] {
+			fmt.Fprintf(w, " %s |", r.Policy)
 		}
-		weather = r.Weather
-		var shares []string
-		for _, s := range r.Shares {
-			shares = append(shares, fmt.Sprintf("%.0f", 100*s))
+		fmt.Fprintf(w, "\n|---|%s\n", strings.Repeat("--:|", columns))
+		for line := range slices.Chunk(rows, columns) {
+			fmt.Fprintf(w, "| %s |", line[0].Weather)
+			for _, r := range line {
+				fmt.Fprintf(w, " %s |", q.answer(r))
+			}
+			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "| %s | %s | %.2f %% | %.2f %% | %s | %s | %.2f | %.2f | %s |\n",
-			shown, r.Policy, 100*r.Success, 100*r.Cut, seconds(r.P50), seconds(r.P99), r.Attempts, r.Dollars, strings.Join(shares, " "))
+		fmt.Fprintln(w)
 	}
 }
 
-func seconds(d time.Duration) string { return fmt.Sprintf("%.2f s", d.Seconds()) }
+var questions = []struct {
+	asked  string
+	answer func(r Row) string
+}{
+	{"p50 · p99 to the first token, s", func(r Row) string { return fmt.Sprintf("%.2f · %.2f", r.P50.Seconds(), r.P99.Seconds()) }},
+	{"success · streams that broke off, %", func(r Row) string { return fmt.Sprintf("%.1f · %.1f", 100*r.Success, 100*r.Cut) }},
+	{"attempts a request · $ a thousand", func(r Row) string { return fmt.Sprintf("%.2f · %.2f", r.Attempts, r.Dollars) }},
+	{"share of each endpoint, %", func(r Row) string {
+		shares := make([]string, len(r.Shares))
+		for i, s := range r.Shares {
+			shares[i] = fmt.Sprintf("%.0f", 100*s)
+		}
+		return strings.Join(shares, " ")
+	}},
+}

@@ -143,8 +143,8 @@ func TestTheWeather(t *testing.T) {
 		ofPools = []variant{{name: naively}, {name: "weighted", balance: "weighted"}}
 	}
 	var out strings.Builder
-	writeTable(&out, "endpoints of one registry", runs(t, "endpoints", inRegistry, weathers, known, length))
-	writeTable(&out, "registries of a pool", runs(t, "registries", inPool, pool, ofPools, length))
+	writeTables(&out, "endpoints of one registry", runs(t, "endpoints", inRegistry, weathers, known, length))
+	writeTables(&out, "registries of a pool", runs(t, "registries", inPool, pool, ofPools, length))
 	t.Logf("\n%s", out.String())
 }
 
