@@ -283,17 +283,30 @@ func readBody(body io.Reader, length, limit int64) (whole []byte, release func()
 	return *scratch, func() { putBuffer(scratch) }, nil
 }
 
-// Buffers are pooled: a request needs several of some KiB, and what is garbage dominates the cost of a request.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
+// Buffers are pooled: a request needs several of some KiB, and what is garbage dominates the cost of a request. An open stream keeps its
+// buffer for as long as it lasts, so that one is as small as what a connection is read by.
+var (
+	buffers       = sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}
+	streamBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
+)
 
-// maxPooled keeps one large answer from holding its memory for ever.
-const maxPooled = 1 << 20
+// maxPooled keeps one large answer, or event, from holding its memory for ever.
+const (
+	maxPooled       = 1 << 20
+	maxPooledStream = 64 << 10
+)
 
 func getBuffer() *[]byte { return buffers.Get().(*[]byte) }
 
-func putBuffer(b *[]byte) {
-	if cap(*b) <= maxPooled {
+func putBuffer(b *[]byte) { pool(&buffers, b, maxPooled) }
+
+func getStreamBuffer() *[]byte { return streamBuffers.Get().(*[]byte) }
+
+func putStreamBuffer(b *[]byte) { pool(&streamBuffers, b, maxPooledStream) }
+
+func pool(p *sync.Pool, b *[]byte, most int) {
+	if cap(*b) <= most {
 		*b = (*b)[:0]
-		buffers.Put(b)
+		p.Put(b)
 	}
 }

@@ -28,12 +28,12 @@ func (v *Invoker) InvokeStream(ctx context.Context, t *Target, req *RequestConte
 		s.close()
 		return c.resp, c.failed(err)
 	}
-	s.scratch = getBuffer()
+	s.scratch = getStreamBuffer()
 	if c.up.StatusCode <= 299 {
 		s.events = c.req.Dialect.NewScanner(c.up.Header.Get("Content-Type"), c.up.Body, *s.scratch, int(v.maxStreamEvent.Load()))
 	}
 	if s.events == nil {
-		putBuffer(s.scratch)
+		putStreamBuffer(s.scratch)
 		s.scratch = nil
 		return s.unstreamed()
 	}
@@ -368,10 +368,8 @@ func (s *streamCall) close() {
 		}
 	}
 	if s.scratch != nil {
-		if b := s.events.Buffer(); cap(b) <= maxPooled {
-			*s.scratch = b[:0]
-			putBuffer(s.scratch)
-		}
+		*s.scratch = s.events.Buffer()
+		putStreamBuffer(s.scratch)
 		s.scratch = nil
 	}
 }

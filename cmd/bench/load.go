@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,17 +16,17 @@ import (
 
 // target is where a slice of load goes.
 type target struct {
-	name string
-	addr string // host:port
-	path string
-	key  string
-	hold bool // ask for a stream that does not end
+	name  string
+	addr  string // host:port
+	path  string
+	key   string
+	model string // hold: a stream that does not end; tick: one with a chunk a second; empty: one like any other
 }
 
 func (t target) request(stream bool) []byte {
 	body := requestBody(stream)
-	if t.hold {
-		body = strings.Replace(body, `"gpt-4o-mini"`, `"hold"`, 1)
+	if t.model != "" {
+		body = strings.Replace(body, `"gpt-4o-mini"`, strconv.Quote(t.model), 1)
 	}
 	return []byte("POST " + t.path + " HTTP/1.1\r\nHost: " + t.addr + "\r\nAuthorization: Bearer " + t.key +
 		"\r\nContent-Type: application/json\r\nUser-Agent: bench\r\nContent-Length: " + fmt.Sprint(len(body)) + "\r\n\r\n" + body)

@@ -4,6 +4,7 @@
 //
 //	go run ./cmd/bench            the table of README.md
 //	go run ./cmd/bench -quick     a short form, to see whether something moved
+//	go run ./cmd/bench -open 10000    ten thousand open streams at once
 package main
 
 import (
@@ -28,8 +29,9 @@ func main() {
 	var o options
 	flag.BoolVar(&o.quick, "quick", false, "short slices: a hint, not a figure")
 	flag.IntVar(&o.streams, "streams", 1000, "open streams for the memory figure")
+	flag.IntVar(&o.open, "open", 0, "measure so many open streams at once, and nothing else")
 	flag.StringVar(&o.binary, "tollhouse", "", "a built tollhouse binary (default: built now)")
-	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the gateway under load to this file, and measure nothing")
+	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the gateway under load to this file, and measure nothing; with -open: a heap profile")
 	flag.BoolVar(&o.profileStream, "stream", false, "with -cpuprofile: under streamed load")
 	flag.BoolVar(&o.cpuOnly, "cpu", false, "CPU time only")
 	flag.BoolVar(&o.verbose, "v", false, "print the CPU time of each pair of slices")

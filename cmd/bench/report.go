@@ -14,19 +14,7 @@ import (
 func (b *bench) profileGateway() error {
 	g := b.gateways[0]
 	done := make(chan error, 1)
-	go func() {
-		resp, err := http.Get(g.admin + "/debug/pprof/profile?seconds=6")
-		if err != nil {
-			done <- err
-			return
-		}
-		defer resp.Body.Close()
-		raw, err := io.ReadAll(resp.Body)
-		if err == nil {
-			err = os.WriteFile(b.profile, raw, 0o600)
-		}
-		done <- err
-	}()
+	go func() { done <- b.fetchProfile(g, "profile?seconds=6") }()
 	for {
 		if _, err := load(g.target, b.profileStream, 64, 2000); err != nil {
 			return err
@@ -39,8 +27,25 @@ func (b *bench) profileGateway() error {
 	}
 }
 
+// fetchProfile writes one of a gateway's profiles.
+func (b *bench) fetchProfile(g contender, which string) error {
+	resp, err := http.Get(g.admin + "/debug/pprof/" + which)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(b.profile, raw, 0o600)
+}
+
 // report measures everything and prints it as ratios to the yardstick.
 func (b *bench) report() error {
+	if b.open > 0 {
+		return b.reportOpen(b.open)
+	}
 	if b.profile != "" {
 		return b.profileGateway()
 	}
@@ -210,7 +215,7 @@ func (b *bench) memoryPerStream(g contender) (float64, error) {
 		return 0, err
 	}
 	held := g.target
-	held.hold = true
+	held.model = "hold"
 	closeAll, err := hold(held, b.streams)
 	defer closeAll()
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 type options struct {
 	quick   bool
 	streams int
+	open    int
 	binary  string
 	profile string
 
@@ -47,6 +48,12 @@ const (
 )
 
 func run(ctx context.Context, o options) error {
+	if o.open > 0 { // a contender has two connections for each, as have load and upstream together
+		if files := raiseFiles(uint64(2*o.open + 1000)); files < uint64(2*o.open+200) {
+			o.open = int(files-200) / 2
+			fmt.Fprintf(os.Stderr, "only %d files may be open: %d streams\n", files, o.open)
+		}
+	}
 	dir, err := os.MkdirTemp("", "tollhouse-bench-")
 	if err != nil {
 		return err
@@ -148,6 +155,7 @@ func (b *bench) config(broker string) string {
 	return fmt.Sprintf(`gateway: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"}
 data_dir: %q
 embedded: {broker: "127.0.0.1:0", warehouse: "127.0.0.1:0"}
+limits: {in_flight: 20000}
 %sregistries:
   - {name: up, provider: openai_compatible, endpoints: [{name: main, base_url: "%s/v1", api_key: sk-upstream}]}
 pools: {main: {members: [{registry: up, weight: 1}]}}

@@ -58,19 +58,41 @@ func serveUpstream(pace time.Duration) (addr string, close func(), err error) {
 			_, _ = w.Write(answer)
 			return
 		}
+		if strings.HasPrefix(string(body), `{"model":"tick"`) {
+			ticks(w, r)
+			return
+		}
 		stream(w, r, pace, strings.HasPrefix(string(body), `{"model":"hold"`))
 	}), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: idle}
 	go func() { _ = srv.Serve(ln) }()
 	return ln.Addr().String(), func() { _ = srv.Close() }, nil
 }
 
+// ticks streams a chunk a second until the client goes, each with the time at which it is sent.
+func ticks(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	flush := w.(http.Flusher).Flush
+	every := time.NewTicker(tick)
+	defer every.Stop()
+	for {
+		fmt.Fprintf(w, chunkHead+`"choices":[{"index":0,"delta":{`+sentMark+`%d"},"finish_reason":null}],"usage":null}`+"\n\n", time.Since(clock))
+		flush()
+		select {
+		case <-every.C:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
+const chunkHead = `data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini-2024-07-18",`
+
 func stream(w http.ResponseWriter, r *http.Request, pace time.Duration, hold bool) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	flush := w.(http.Flusher).Flush
-	const head = `data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-mini-2024-07-18",`
-	fmt.Fprint(w, head+`"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null}`+"\n\n")
+	fmt.Fprint(w, chunkHead+`"choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null}`+"\n\n")
 	for range streamChunks {
-		fmt.Fprint(w, head+`"choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}],"usage":null}`+"\n\n")
+		fmt.Fprint(w, chunkHead+`"choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}],"usage":null}`+"\n\n")
 		flush()
 		if hold {
 			<-r.Context().Done()
@@ -78,6 +100,6 @@ func stream(w http.ResponseWriter, r *http.Request, pace time.Duration, hold boo
 		}
 		time.Sleep(pace)
 	}
-	fmt.Fprint(w, head+`"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}`+"\n\n")
-	fmt.Fprint(w, head+`"choices":[],"usage":{"prompt_tokens":95,"completion_tokens":20,"total_tokens":115}}`+"\n\ndata: [DONE]\n\n")
+	fmt.Fprint(w, chunkHead+`"choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}`+"\n\n")
+	fmt.Fprint(w, chunkHead+`"choices":[],"usage":{"prompt_tokens":95,"completion_tokens":20,"total_tokens":115}}`+"\n\ndata: [DONE]\n\n")
 }
