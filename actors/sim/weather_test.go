@@ -116,6 +116,9 @@ func inPool(w weather, v variant, seconds int) *Scenario {
 func TestTheWeather(t *testing.T) {
 	t.Parallel()
 	length := 15
+	if testing.Short() {
+		length = 6
+	}
 	if n, err := strconv.Atoi(os.Getenv("TOLLHOUSE_SIM_SECONDS")); err == nil {
 		length = n
 	}
