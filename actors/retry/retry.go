@@ -33,10 +33,14 @@ func (b Budget) Next(now time.Time, done, round int, available time.Duration) (t
 		random = rand.Int64N
 	}
 	jitter := time.Duration(random(int64(min(first<<min(round, 10), last))))
-	if now.Add(available + jitter).Before(b.Until) {
+	room := b.Until.Sub(now) - available
+	if jitter < room {
 		return available + jitter, true
 	}
-	return available, available > 0 && now.Add(available).Before(b.Until)
+	if available == 0 || room <= 0 {
+		return 0, false
+	}
+	return available + jitter%room, true
 }
 
 // More reports whether another attempt may start now.

@@ -16,19 +16,21 @@ func TestBudget(t *testing.T) {
 			t.Fatalf("a late pause %v, %v", d, ok)
 		}
 	}
-	waits := map[time.Duration]bool{}
+	waits, late := map[time.Duration]bool{}, map[time.Duration]bool{}
 	for range 100 {
 		d, ok := b.Next(now, 2, 0, 4*time.Second)
 		if !ok || d < 4*time.Second || d >= 4100*time.Millisecond {
 			t.Fatalf("Retry-After of 4 s: %v, %v", d, ok)
 		}
 		waits[d] = true
-		if d, ok := b.Next(now, 2, 30, 9900*time.Millisecond); !ok || d < 9900*time.Millisecond || d >= 10*time.Second {
+		d, ok = b.Next(now, 2, 30, 9900*time.Millisecond)
+		if !ok || d < 9900*time.Millisecond || d >= 10*time.Second {
 			t.Fatalf("Retry-After that just fits: %v, %v", d, ok)
 		}
+		late[d] = true
 	}
-	if len(waits) < 50 {
-		t.Errorf("those who wait for one endpoint come in %d instants", len(waits))
+	if len(waits) < 50 || len(late) < 50 {
+		t.Errorf("those who wait for one endpoint come in %d instants, and near the end of their budgets in %d", len(waits), len(late))
 	}
 	b.Random = func(n int64) int64 { return n / 2 }
 	if d, _ := b.Next(now, 2, 0, time.Second); d != 1050*time.Millisecond {
