@@ -29,9 +29,13 @@ func (r *requestActor) settle(t *try, e, relay *ended, verdict *adapters.Error) 
 	if e.opened {
 		t.permit = t.permit.Decided()
 	}
+	class := settled.ErrorClass
+	if errors.Is(e.err, adapters.ErrTimeoutConnect) { // it was not reached, whatever for
+		class = events.ErrorTransport
+	}
 	r.release(t, health.Report{
 		Held: settled.Outcome == events.AttemptRetryable, Cancelled: settled.Outcome == events.AttemptCancelled || r.ourFault(e),
-		Class: settled.ErrorClass, RetryAfter: e.resp.RetryAfter, Limits: e.resp.Limits,
+		Class: class, RetryAfter: e.resp.RetryAfter, Limits: e.resp.Limits,
 		Waited: r.waited(e, settled),
 	})
 }

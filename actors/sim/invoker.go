@@ -142,7 +142,11 @@ func (c *call) open(firstByte time.Duration) error {
 	case chance < sky.Panics:
 		panic("simulated")
 	case sky.Drops:
-		return c.failed(c.wait(forever, c.t.Endpoint.Timeouts.Connect, adapters.ErrTimeoutConnect))
+		err := c.wait(forever, c.t.Endpoint.Timeouts.Connect, adapters.ErrTimeoutConnect)
+		if errors.Is(err, adapters.ErrTimeoutConnect) {
+			c.v.watch.unreached(c.q.id(), c.t.Attempt)
+		}
+		return c.failed(err)
 	case sky.Refuses:
 		return c.failed(errRefused)
 	}

@@ -42,6 +42,7 @@ type attempt struct {
 	at         *judged
 	model      string
 	retryAfter time.Duration
+	unreached  bool // no connection was had
 }
 
 // asked is one request.
@@ -168,6 +169,15 @@ func (w *Watch) opens(id string, n uint16) {
 	}
 }
 
+// unreached is told that an attempt had no connection.
+func (w *Watch) unreached(id string, n uint16) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if a := w.attempts[events.SettledEventID(id, n)]; a != nil {
+		a.unreached = true
+	}
+}
+
 // ends is told that a call is over, before its settlement.
 func (w *Watch) ends(e *adapters.Endpoint, id string, n uint16, retryAfter time.Duration) {
 	w.mu.Lock()
@@ -215,7 +225,7 @@ func (w *Watch) settled(now time.Time, e *events.AttemptSettled) {
 		j.whole.ends(now, id, false, false)
 		m.ends(now, id, false, false)
 		j.out = true
-	case held && e.ErrorClass == events.ErrorTransport:
+	case held && (e.ErrorClass == events.ErrorTransport || a.unreached):
 		j.whole.ends(now, id, false, true)
 		m.ends(now, id, false, false)
 	case held && e.ErrorClass == events.ErrorRateLimited:
