@@ -40,7 +40,7 @@ func (s *stack) compareUnlabelled() error {
 		return err
 	}
 	for _, e := range s.upstream.Books() {
-		if err := known(e, stored[""]); err != nil {
+		if err := s.known(e, stored[""]); err != nil {
 			return err
 		}
 		for _, a := range stored[""] {

@@ -39,6 +39,7 @@ type stack struct {
 	config   string
 	upstream *upstream.Server
 	others   []*upstream.Server // beside it
+	died     bool               // one of them was killed
 	parts    map[string]*proc
 	last     map[string]string // where a killed part was
 	tls      string            // of the gateway: , tls: {cert: …, key: …}

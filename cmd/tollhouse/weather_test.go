@@ -93,6 +93,7 @@ func weathers(t *testing.T, spells []spell, config func(urls []string) (registri
 	s := newStack(t, "")
 	up := []*upstream.Server{s.upstream, upstream.Start(t), upstream.Start(t)}
 	s.others = up[1:]
+	s.died = slices.ContainsFunc(spells, func(sp spell) bool { return sp.mayCut })
 	var urls []string
 	for i, u := range up {
 		u.NumberFrom(int64(i) * 1_000_000)
