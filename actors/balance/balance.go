@@ -13,14 +13,14 @@ import (
 // Names are the policies that there are, of a registry and of a pool.
 var Names = []string{Weighted, RoundRobin, LeastBusy, Latency, Cost, Affinity}
 
-// Policies.
+// Policies, as routing names them.
 const (
-	Weighted   = "weighted"
-	RoundRobin = "round_robin"
-	LeastBusy  = "least_busy"
-	Latency    = "latency"
-	Cost       = "cost"
-	Affinity   = "affinity"
+	Weighted   = routing.Weighted
+	RoundRobin = routing.RoundRobin
+	LeastBusy  = routing.LeastBusy
+	Latency    = routing.Latency
+	Cost       = routing.Cost
+	Affinity   = routing.Affinity
 )
 
 // Option is one endpoint that may be chosen.

@@ -8,13 +8,14 @@ import (
 	"github.com/tollhouse/tollhouse/actors/affinity"
 )
 
-// The policies of a pool that compare what is known of its registries; any other goes by weight.
+// Policies, by which a pool's registries are balanced and, in actors/balance, a registry's endpoints.
 const (
-	roundRobin = "round_robin"
-	leastBusy  = "least_busy"
-	latency    = "latency"
-	cost       = "cost"
-	sticky     = "affinity"
+	Weighted   = "weighted" // also where none is given
+	RoundRobin = "round_robin"
+	LeastBusy  = "least_busy"
+	Latency    = "latency"
+	Cost       = "cost"
+	Affinity   = "affinity"
 )
 
 // View is what is known of a registry when a request is placed. A pool's policy asks for its own part of it.
@@ -54,10 +55,10 @@ func (p *Pool) rank(all []Candidate, requestID string, views Views) {
 		return
 	}
 	byWeight(all, requestID)
-	if p == nil || views == nil || !slices.Contains([]string{roundRobin, leastBusy, latency, cost, sticky}, p.Balance) {
+	if p == nil || views == nil || p.Balance == "" || p.Balance == Weighted {
 		return
 	}
-	if p.Balance == sticky {
+	if p.Balance == Affinity {
 		if key := views.Key(); key != 0 {
 			byDraw(all, func(c *Candidate) uint64 { return affinity.Draw(key, affinity.Member(c.Registry.Name)) })
 		}
@@ -77,7 +78,7 @@ func (p *Pool) rank(all []Candidate, requestID string, views Views) {
 	for i := range look {
 		all[i] = look[i].Candidate
 	}
-	if p.Balance == roundRobin && available > 0 {
+	if p.Balance == RoundRobin && available > 0 {
 		views.Turn(p, all[:available])
 	}
 }
@@ -88,15 +89,15 @@ const unavailable = 9
 // compare finds what a policy goes by.
 func compare(policy string, look []ranked) {
 	switch policy {
-	case leastBusy:
+	case LeastBusy:
 		for i := range look {
 			look[i].by = float64(look[i].InFlight) / float64(look[i].Weight)
 		}
-	case latency:
+	case Latency:
 		compareWaits(look)
-	case cost:
+	case Cost:
 		compareCosts(look)
-	case sticky:
+	case Affinity:
 		passOverloaded(look)
 	}
 }

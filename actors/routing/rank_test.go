@@ -69,50 +69,50 @@ func TestRank(t *testing.T) {
 		want            string
 	}{
 		"least busy": {
-			leastBusy, "a b c", map[string]View{"a": up(View{InFlight: 3}), "b": up(View{InFlight: 1}), "c": up(View{InFlight: 2})}, "b c a",
+			LeastBusy, "a b c", map[string]View{"a": up(View{InFlight: 3}), "b": up(View{InFlight: 1}), "c": up(View{InFlight: 2})}, "b c a",
 		},
 		"least busy, by weight": {
-			leastBusy, "a*4 b", map[string]View{"a": up(View{InFlight: 3}), "b": up(View{InFlight: 1})}, "a b",
+			LeastBusy, "a*4 b", map[string]View{"a": up(View{InFlight: 3}), "b": up(View{InFlight: 1})}, "a b",
 		},
 		"what cannot serve now stands behind, in its order": {
-			leastBusy, "a b c d",
+			LeastBusy, "a b c d",
 			map[string]View{"a": {InFlight: 1}, "b": up(View{InFlight: 9}), "c": {}, "d": up(View{InFlight: 8})},
 			"d b c a",
 		},
 		"latency": {
-			latency, "a b c",
+			Latency, "a b c",
 			map[string]View{"a": up(View{Wait: 3 * s, Known: true}), "b": up(View{Wait: 2 * s, Known: true}), "c": up(View{Wait: s, Known: true})},
 			"c b a",
 		},
 		"latency, by weight": {
-			latency, "a*3 b", map[string]View{"a": up(View{Wait: 2 * s, Known: true}), "b": up(View{Wait: s, Known: true})}, "a b",
+			Latency, "a*3 b", map[string]View{"a": up(View{Wait: 2 * s, Known: true}), "b": up(View{Wait: s, Known: true})}, "a b",
 		},
 		"latency, one is not known and has nothing to do": {
-			latency, "a b", map[string]View{"a": up(View{Wait: s, Known: true, InFlight: 1}), "b": free}, "b a",
+			Latency, "a b", map[string]View{"a": up(View{Wait: s, Known: true, InFlight: 1}), "b": free}, "b a",
 		},
 		"latency, one is not known and is being tried": {
-			latency, "a b c",
+			Latency, "a b c",
 			map[string]View{"a": up(View{Wait: s, Known: true}), "b": up(View{InFlight: 2}), "c": up(View{Wait: 4 * s, Known: true})},
 			"a b c",
 		},
 		"latency, nothing is known": {
-			latency, "a b", map[string]View{"a": up(View{InFlight: 2}), "b": up(View{InFlight: 1})}, "b a",
+			Latency, "a b", map[string]View{"a": up(View{InFlight: 2}), "b": up(View{InFlight: 1})}, "b a",
 		},
 		"cost": {
-			cost, "a b c",
+			Cost, "a b c",
 			map[string]View{"a": up(View{Cost: 30, Priced: true}), "b": up(View{Cost: 10, Priced: true}), "c": up(View{Cost: 20, Priced: true})},
 			"b c a",
 		},
 		"cost, exact where a float is not": {
-			cost, "a b",
+			Cost, "a b",
 			map[string]View{"a": up(View{Cost: math.MaxUint64, Priced: true}), "b": up(View{Cost: math.MaxUint64 - 1, Priced: true})},
 			"b a",
 		},
 		"cost, unknown behind known, unavailable behind unknown": {
-			cost, "a b c", map[string]View{"a": {Cost: 1, Priced: true}, "b": free, "c": up(View{Cost: 900, Priced: true})}, "c b a",
+			Cost, "a b c", map[string]View{"a": {Cost: 1, Priced: true}, "b": free, "c": up(View{Cost: 900, Priced: true})}, "c b a",
 		},
 		"cost, in another currency": {
-			cost, "a b c",
+			Cost, "a b c",
 			map[string]View{
 				"a": up(View{Cost: 1, Priced: true, Currency: "USD"}), "b": up(View{Cost: 9, Priced: true, Currency: "EUR"}),
 				"c": up(View{Cost: 8, Priced: true, Currency: "EUR"}),
@@ -141,9 +141,9 @@ func TestWhatIsEqualGoesByWeight(t *testing.T) {
 		policy string
 		look   *seen
 	}{
-		"weighted": {"weighted", &seen{}}, "no policy": {"", &seen{}}, "nothing is known": {latency, nil},
-		"least busy": {leastBusy, &seen{views: equal}}, "latency": {latency, &seen{views: equal}}, "cost": {cost, &seen{views: equal}},
-		"affinity without a key": {sticky, &seen{views: equal}}, "none is available": {leastBusy, &seen{}},
+		"weighted": {"weighted", &seen{}}, "no policy": {"", &seen{}}, "nothing is known": {Latency, nil},
+		"least busy": {LeastBusy, &seen{views: equal}}, "latency": {Latency, &seen{views: equal}}, "cost": {Cost, &seen{views: equal}},
+		"affinity without a key": {Affinity, &seen{views: equal}}, "none is available": {LeastBusy, &seen{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			first := map[string]float64{}
@@ -169,19 +169,19 @@ func TestAKeyHasItsRegistry(t *testing.T) {
 	first := map[byte]int{}
 	for key := range uint64(3000) {
 		look := &seen{views: idle, key: key<<32 + 1}
-		order := ranks(sticky, "a b c*4", look, "one")
+		order := ranks(Affinity, "a b c*4", look, "one")
 		first[order[0]]++
-		if again := ranks(sticky, "c*4 a b", look, "two"); again != order {
+		if again := ranks(Affinity, "c*4 a b", look, "two"); again != order {
 			t.Fatalf("key %d goes to %s, then to %s", key, order, again)
 		}
 		// Its registry is full of other requests: the next in its order takes it, and the rest of the order stays.
 		home := order[:1]
 		look.views = map[string]View{"a": up(View{}), "b": up(View{}), "c": up(View{}), home: up(View{InFlight: 99})}
-		if got, want := ranks(sticky, "a b c*4", look, "one"), order[2:]+" "+home; got != want {
+		if got, want := ranks(Affinity, "a b c*4", look, "one"), order[2:]+" "+home; got != want {
 			t.Fatalf("%s, want %s", got, want)
 		}
 		look.views[home] = View{}
-		if got, want := ranks(sticky, "a b c*4", look, "one"), order[2:]+" "+home; got != want {
+		if got, want := ranks(Affinity, "a b c*4", look, "one"), order[2:]+" "+home; got != want {
 			t.Fatalf("%s, want %s", got, want)
 		}
 	}
@@ -192,13 +192,13 @@ func TestAKeyHasItsRegistry(t *testing.T) {
 
 func TestOnlyWhatIsAvailableTakesTurns(t *testing.T) {
 	look := &seen{views: map[string]View{"b": up(View{}), "d": up(View{})}}
-	ranks(roundRobin, "a b c d", look, "one")
+	ranks(RoundRobin, "a b c d", look, "one")
 	slices.Sort(look.turns)
 	if strings.Join(look.turns, " ") != "b d" {
 		t.Errorf("%v take turns", look.turns)
 	}
 	look = &seen{}
-	ranks(roundRobin, "a b", look, "one")
+	ranks(RoundRobin, "a b", look, "one")
 	if look.turns != nil {
 		t.Errorf("%v take turns, and none is available", look.turns)
 	}
