@@ -195,12 +195,7 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	}()
 	s.underWay([]ending{long})
 	for _, when := range []string{"", "draining"} {
-		eventually(t, 5*time.Second, func() error {
-			if !strings.Contains(p.log.String(), when) {
-				return fmt.Errorf("the log lacks %q", when)
-			}
-			return nil
-		})
+		p.says(t, when)
 		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}

@@ -142,12 +142,12 @@ func (r *reloader) load(text []byte) {
 		}
 		return
 	}
-	r.reloads.WithLabelValues(resultOK).Inc()
 	r.took(needRestart)
 	r.g.log.Info("the configuration was read anew", "file", r.g.file, "registries", len(cfg.Registries), "consumers", len(cfg.Consumers))
 	if len(needRestart) > 0 {
 		r.g.log.Warn("changed values that need a restart; the rest is in use", "keys", strings.Join(needRestart, ", "))
 	}
+	r.reloads.WithLabelValues(resultOK).Inc() // last: who saw it counted sees its status, too
 }
 
 func (r *reloader) took(needRestart []string) {
@@ -165,10 +165,10 @@ func (r *reloader) refuse(err error) {
 	for _, line := range lines {
 		r.g.log.Error("the configuration is not taken; the one in use stays", "file", r.g.file, "err", line)
 	}
-	r.reloads.WithLabelValues(resultError).Inc()
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.status.Refused = &refusedAt{At: time.Now().UTC(), Errors: lines}
+	r.mu.Unlock()
+	r.reloads.WithLabelValues(resultError).Inc()
 }
 
 // Status is what the admin side shows.

@@ -56,6 +56,17 @@ func (p *proc) reloads(t testing.TB, result string, n int) {
 	})
 }
 
+// says waits for words in the log: they come through a pipe, behind what the process does next.
+func (p *proc) says(t testing.TB, want string) {
+	t.Helper()
+	eventually(t, 10*time.Second, func() error {
+		if !strings.Contains(p.log.String(), want) {
+			return fmt.Errorf("the log lacks %q\n%s", want, p.log)
+		}
+		return nil
+	})
+}
+
 // change replaces parts of the configuration.
 func (s *stack) change(oldnew ...string) {
 	s.t.Helper()
@@ -128,11 +139,8 @@ func TestReload(t *testing.T) {
 		if now.Refused == nil || !slices.Contains(now.Refused.Errors, `consumers[0].pool: there is no pool "nowhere"`) || now.LoadedAt != before.LoadedAt {
 			t.Errorf("%+v", now)
 		}
-		for _, want := range []string{"did you mean labels?", `there is no pool \"nowhere\"`} {
-			if !strings.Contains(p.log.String(), want) {
-				t.Errorf("the log lacks %q\n%s", want, p.log)
-			}
-		}
+		p.says(t, "did you mean labels?")
+		p.says(t, `there is no pool \"nowhere\"`)
 		if out, _, code := s.tollhouse("check"); code != 1 || strings.TrimSpace(out) != strings.Join(now.Refused.Errors, "\n") {
 			t.Errorf("check %d: %s\nthe gateway: %v", code, out, now.Refused.Errors)
 		}
@@ -152,9 +160,7 @@ func TestReload(t *testing.T) {
 		if now := p.configStatus(t); !slices.Equal(now.NeedsRestart, []string{"gateway.id", "journal.sync"}) {
 			t.Errorf("%+v", now)
 		}
-		if !strings.Contains(p.log.String(), `keys="gateway.id, journal.sync"`) {
-			t.Errorf("the log does not say it\n%s", p.log)
-		}
+		p.says(t, `keys="gateway.id, journal.sync"`)
 		if status, body := post(t, base+"/v1/chat/completions", newKey, hello); status != 413 {
 			t.Errorf("the new limit: %d %s", status, body)
 		}
@@ -171,10 +177,11 @@ func TestReload(t *testing.T) {
 			t.Errorf("%+v", now)
 		}
 	})
-	if strings.Contains(p.log.String()+p.get(t, "/config/status"), "sk-") {
-		t.Errorf("a key is shown\n%s", p.log)
-	}
+	status := p.get(t, "/config/status")
 	s.stop("gateway")
+	if strings.Contains(p.log.String()+status, "sk-") {
+		t.Errorf("a key is shown\n%s\n%s", status, p.log)
+	}
 }
 
 // writeCertificate writes a self-signed pair into the stack's folder.

@@ -35,13 +35,15 @@ func open(t testing.TB, o Options) *Journal {
 
 func request(n int) (*events.Accept, *events.Start) {
 	id := fmt.Sprintf("req_%026d", n)
-	return &events.Accept{
+	accept := &events.Accept{
 		RequestID: id, Consumer: "c", KeyID: "k", Labels: map[string]string{"team": "x"}, Dialect: "openai_chat",
 		RequestedModel: "m", BodyBytes: 400, ReceivedAt: began.Add(time.Duration(n) * time.Millisecond),
-	}, &events.Start{
+	}
+	start := &events.Start{
 		RequestID: id, Attempt: 1, Provider: "openai", Registry: "r", Endpoint: "e", SentModel: "m",
 		EstimatedInputTokens: 100, OutputLimit: 50, StartedAt: began.Add(time.Duration(n) * time.Millisecond),
 	}
+	return accept, start
 }
 
 func settlement(a *events.Accept, s *events.Start, outcome events.AttemptOutcome) *events.AttemptSettled {
