@@ -38,6 +38,9 @@ func (b *bench) fetchProfile(g contender, which string) error {
 	if err != nil {
 		return err
 	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s: %s", which, resp.Status, raw)
+	}
 	return os.WriteFile(b.profile, raw, 0o600)
 }
 
