@@ -116,7 +116,11 @@ consumers:
 	if d, err := time.ParseDuration(os.Getenv("TOLLHOUSE_WEATHER")); err == nil {
 		lasts, pause = d, d/3
 	}
-	l := startLoad(t, gateway.address("gateway"), 100)
+	// A few requests go straight to an upstream that has no weather: where those wait, it is this machine that is slow.
+	calm := upstream.Start(t)
+	calm.Weather(fair)
+	straight := startLoad(t, calm.URL(), upstreamKey, 20)
+	l := startLoad(t, gateway.address("gateway"), testKey, 100)
 	time.Sleep(2 * time.Second)
 	usual := l.quantile(0.95, l.began, time.Now())
 	var cutFrom, cutUntil time.Time
@@ -136,8 +140,10 @@ consumers:
 			continue
 		}
 		// A probe now and then still waits for it.
-		if got := l.quantile(0.95, opened.Add(time.Second), until); got > usual+100*time.Millisecond {
-			t.Errorf("%s: a second after %v most wait up to %v for the first token, %v before", sp.name, opened.Sub(begin), got, usual)
+		got, machine := l.quantile(0.95, opened.Add(time.Second), until), straight.quantile(0.95, opened.Add(time.Second), until)
+		if got > max(usual, machine)+100*time.Millisecond {
+			t.Errorf("%s: a second after %v most wait up to %v for the first token, %v before, %v beside the gateway",
+				sp.name, opened.Sub(begin), got, usual, machine)
 		} else {
 			t.Logf("%s: kept away from after %v, then %v to the first token, %v before", sp.name, opened.Sub(begin).Round(time.Millisecond), got, usual)
 		}
@@ -152,6 +158,11 @@ consumers:
 	time.Sleep(3 * time.Second)
 	after := served(up)
 	results := l.stop()
+	for _, r := range straight.stop() {
+		if r.err != nil {
+			t.Errorf("straight to an upstream: %v", r.err)
+		}
+	}
 	for i := range up {
 		slow := slices.ContainsFunc(spells, func(sp spell) bool { return sp.justSlow }) && i == (len(spells)-1)%len(up)
 		if n := after[i] - before[i]; n < 10 && !slow {
@@ -228,7 +239,7 @@ type loadResult struct {
 }
 
 // startLoad sends so many requests a second, every other one a stream.
-func startLoad(t *testing.T, base string, rate int) *steady {
+func startLoad(t *testing.T, base, key string, rate int) *steady {
 	l := &steady{began: time.Now(), end: make(chan struct{})}
 	l.ended.Go(func() {
 		tick := time.NewTicker(time.Second / time.Duration(rate))
@@ -239,7 +250,7 @@ func startLoad(t *testing.T, base string, rate int) *steady {
 				return
 			case <-tick.C:
 			}
-			l.ended.Go(func() { l.one(base, fmt.Sprintf("%s-%d", strings.ReplaceAll(t.Name(), "/", "-"), n), n%2 == 0) })
+			l.ended.Go(func() { l.one(base, key, fmt.Sprintf("%s-%d", strings.ReplaceAll(t.Name(), "/", "-"), n), n%2 == 0) })
 		}
 	})
 	t.Cleanup(func() { l.stop() })
@@ -257,7 +268,7 @@ func (l *steady) stop() []loadResult {
 	return l.results
 }
 
-func (l *steady) one(base, mark string, stream bool) {
+func (l *steady) one(base, key, mark string, stream bool) {
 	r := loadResult{at: time.Now()}
 	defer func() {
 		l.mu.Lock()
@@ -270,7 +281,7 @@ func (l *steady) one(base, mark string, stream bool) {
 		r.err = err
 		return
 	}
-	req.Header.Set("Authorization", "Bearer "+testKey)
+	req.Header.Set("Authorization", "Bearer "+key)
 	req.Header.Set("X-Tollhouse-Labels", "mark="+mark)
 	resp, err := client.Do(req)
 	if err != nil {
